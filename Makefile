@@ -1,0 +1,43 @@
+# Every target does the set-up it needs; a second call skips it. `make help` lists them.
+SHELL := /bin/bash
+SEED ?= 0
+RUN_DIR ?= runs/demo
+TESTS ?= tests
+BENCHMARKS ?= $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
+
+# Software rendering; discovery on this machine only; a BLAS pool per process no wider than the cores it shares.
+export MUJOCO_GL ?= egl
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+export OMP_NUM_THREADS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
+
+BIN := .venv/bin
+IN_ENV := . scripts/env.sh &&
+
+.PHONY: help setup ros demo test check bench clean
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## system packages, venv, pinned wheels, colcon build; skipped where done
+	@scripts/setup.sh
+
+ros: setup ## build ros_ws again, whatever its stamps say
+	@scripts/build_ros.sh --force
+
+demo: setup ## the whole walk on the twin: collect, pretrain, fine-tune, report (SEED=0, RUN_DIR=runs/demo)
+	@$(IN_ENV) o2o demo --seed $(SEED) --run-dir $(RUN_DIR)
+
+test: setup ## unit, contract, ROS and small end-to-end tests (TESTS=tests/data for a part)
+	@$(IN_ENV) python -m pytest -q $(TESTS)
+
+check: setup ## ruff, format, mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## every figure of benchmarks/, one table each
+	@$(IN_ENV) for file in $(BENCHMARKS); do python "$$file" || exit 1; done
+
+clean: ## forget what was built; the next call sets up anew (runs/ and data stay)
+	rm -rf .venv .setup ros_ws/build ros_ws/install ros_ws/log *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""One actor-critic; losses are free functions of tensors, algorithms are presets."""

@@ -1,0 +1,1 @@
+"""One story a file: what each `o2o <story>` does, top to bottom."""

@@ -1,0 +1,81 @@
+"""`o2o <story>`: finds the story's file, turns its main into a command line, and shows errors as one line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import sys
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from o2o_robot.errors import O2OError
+
+
+class Story(NamedTuple):
+    module: str
+    what: str
+
+
+STORIES = {
+    "demo": Story("o2o_robot.apps.demo", "the whole way on the twin: collect, ingest, pretrain, fine-tune, report"),
+    "ingest": Story("o2o_robot.apps.ingest", "recordings (MCAP, db3) into an episode store"),
+    "inspect": Story("o2o_robot.apps.inspect", "what a store holds, as a table and a contact sheet"),
+    "pretrain": Story("o2o_robot.apps.pretrain", "a store into a policy, by Cal-QL"),
+    "up": Story("o2o_robot.apps.up", "bring up a graph of nodes: collect, evaluate or finetune"),
+    "report": Story("o2o_robot.apps.report", "the HTML report of a run"),
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Exit codes: 0 all done, 1 done in part or failed, 2 the command line is wrong."""
+    words = sys.argv[1:] if words is None else words
+    if not words or words[0] in ("-h", "--help"):
+        print(_usage())
+        return 0 if words else 2
+    if words[0] not in STORIES:
+        print(f"o2o: there is no '{words[0]}'\n{_usage()}", file=sys.stderr)
+        return 2
+    try:
+        return _tell(words[0], words[1:])
+    except O2OError as problem:
+        print(f"o2o {words[0]}: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"o2o {words[0]}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _tell(story: str, words: list[str]) -> int:
+    import tyro
+
+    module = importlib.import_module(STORIES[story].module)
+    if story == "up":
+        return _up(module, words)
+    return int(tyro.cli(module.main, args=words, prog=f"o2o {story}") or 0)
+
+
+def _up(module: ModuleType, words: list[str]) -> int:
+    from o2o_robot.graph import STORIES as GRAPHS
+
+    parser = argparse.ArgumentParser(prog="o2o up", description=module.__doc__)
+    graphs = parser.add_subparsers(dest="graph", required=True, metavar="{" + ",".join(GRAPHS) + "}")
+    for name, (settings, _) in GRAPHS.items():
+        graph = graphs.add_parser(name, help=settings.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        for field in dataclasses.fields(settings):
+            kind: Any = argparse.BooleanOptionalAction if isinstance(field.default, bool) else "store"
+            words_type = {} if isinstance(field.default, bool) else {"type": type(field.default)}
+            option = f"--{field.name.replace('_', '-')}"
+            graph.add_argument(option, action=kind, default=field.default, help=field.metadata["help"], **words_type)
+    chosen = vars(parser.parse_args(words))
+    name = chosen.pop("graph")
+    return int(module.run(name, GRAPHS[name][0](**chosen)))
+
+
+def _usage() -> str:
+    lines = [f"  {name:10s} {story.what}" for name, story in STORIES.items()]
+    return "\n".join(["usage: o2o <story> [options]      (o2o <story> --help tells them)", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Recordings to episodes to batches: numpy and zarr, no torch, no ROS."""

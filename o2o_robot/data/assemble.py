@@ -1,0 +1,304 @@
+"""A Recording and its Contract become Episodes: plan by stamps, decode only what is used, label, validate."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from o2o_robot.data import decode
+from o2o_robot.data.contract import ActionStream, Contract, StateField
+from o2o_robot.data.episode import validate
+from o2o_robot.data.plan import Plan, plan_bag, plan_recorded
+from o2o_robot.data.streams import Fate, Raw, Recording
+from o2o_robot.errors import DataError
+from o2o_robot.types import Array, Episode, Mode, Outcome, Source, Termination
+
+_DECODERS = 2
+_IN_FLIGHT = 64  # images decoded at a time: full-size pixels never pile up
+
+
+class ActionRange(NamedTuple):
+    """What -1 and +1 mean for each value of a command, in the command's own unit; both (k,)."""
+
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a recording without rewards does not say: how it ended (None: unknown), its task, and its id."""
+
+    id: str
+    outcome: Outcome | None = None
+    task: str = ""
+
+
+class Assembled(NamedTuple):
+    """The whole episodes of a recording, what a person should know, and what was left out and why."""
+
+    episodes: list[Episode]
+    notes: list[str]
+    left_out: list[str]
+
+
+class _Undecodable(Exception):
+    """Messages of `topic` that no one can read, and why the first could not be."""
+
+    def __init__(self, topic: str, indices: list[int], reason: str) -> None:
+        super().__init__(reason)
+        self.topic, self.indices, self.reason = topic, indices, reason
+
+
+def assemble(
+    recording: Recording,
+    contract: Contract,
+    names: dict[str, str],
+    label: Label,
+    action_range: ActionRange | None = None,
+) -> Assembled:
+    """Every whole episode of the recording. names: contract topic -> topic of the bag, from contract.resolve.
+
+    action_range is needed for commands, and unused for executed actions. Raises DataError where nothing is whole.
+    """
+    if contract.action.kind == "executed":
+        return _recorded_episodes(recording, contract, names)
+    if action_range is None:
+        raise DataError(f"contract '{contract.name}': a command needs an action range")
+    return _bag_as_episode(recording, contract, names, label, action_range)
+
+
+def command_values(recording: Recording, contract: Contract, names: dict[str, str]) -> Array:
+    """Every command of the recording (N, k), raw, in order of receipt; unreadable ones are passed over."""
+    topic = names[contract.action.topic]
+    rows = []
+    for raw in recording.select({topic: range(len(recording.streams[topic]))}):
+        try:
+            message = recording.types.message(topic, raw.data)
+            rows.append(decode.numbers(message, contract.action.field, contract.action.joints))
+        except DataError:
+            continue
+    if not rows:
+        raise DataError(f"no command can be read from {topic}")
+    return _stack(rows, topic)
+
+
+def _bag_as_episode(
+    recording: Recording, contract: Contract, names: dict[str, str], label: Label, action_range: ActionRange
+) -> Assembled:
+    notes: list[str] = []
+    while True:  # each round drops the messages that turned out unreadable, so it ends
+        plan = _plan_again(recording, contract, names, notes)
+        try:
+            images, state = _observe(recording, contract, names, plan)
+            command = _vectors(recording, names[contract.action.topic], plan.action, contract.action)
+            break
+        except _Undecodable as problem:
+            notes.append(f"{problem.topic}: {len(problem.indices)} unreadable messages ({problem.reason})")
+            _forget_fates(recording)
+            recording.streams[problem.topic].mark(problem.indices, Fate.UNDECODABLE)
+    action, n_clipped = _scaled(command, action_range, contract)
+    if n_clipped:
+        notes.append(
+            f"{n_clipped} of {action.size} action values were beyond the range of the action and clipped to it"
+        )
+    n_steps = len(action)
+    is_success = label.outcome is Outcome.SUCCESS
+    last = np.arange(n_steps) == n_steps - 1
+    episode = Episode(
+        images=images,
+        state=state,
+        stamp_ns=plan.tick_ns,
+        action=action,
+        proposed=action.copy(),
+        reward=(last & is_success).astype(np.float32),
+        terminated=last & is_success,
+        # a labelled failure is truncated: cut off, its value goes on at the reward of not succeeding
+        truncated=last & (not is_success),
+        reasons=np.zeros(n_steps, np.uint32),
+        source=np.full(n_steps, Source.TELEOP, np.uint8),
+        revision=np.zeros(n_steps, np.int64),
+        meta={
+            "id": label.id,
+            "task": label.task or contract.task,
+            "mode": Mode.DEMO.value,
+            "seed": -1,
+            "outcome": (label.outcome or Outcome.INCOMPLETE).value,
+            "termination": (Termination.TASK if is_success else Termination.OPERATOR).value,
+            "action_low": [float(v) for v in action_range.low],
+            "action_high": [float(v) for v in action_range.high],
+        },
+    )
+    validate(episode)
+    return Assembled([episode], [*recording.notes(), *notes, *plan.notes], [])
+
+
+def _plan_again(recording: Recording, contract: Contract, names: dict[str, str], notes: list[str]) -> Plan:
+    try:
+        return plan_bag(recording, contract, names)
+    except DataError as problem:  # unreadable messages are then the likelier reason
+        raise DataError("; ".join([*notes, str(problem)])) from None
+
+
+def _recorded_episodes(recording: Recording, contract: Contract, names: dict[str, str]) -> Assembled:
+    episodes, left_out = [], []
+    notes = recording.notes()
+    topic = names[str(contract.episode)]
+    stream = recording.streams[topic]
+    events = [recording.types.message(topic, raw.data) for raw in recording.select({topic: range(len(stream))})]
+    stream.mark(np.arange(len(stream)), Fate.USED)
+    start_ns: dict[str, int] = {}
+    for stamp_ns, event in zip(stream.stamp_ns, events, strict=True):
+        if event.kind == event.START:
+            start_ns[event.id] = int(stamp_ns)
+            continue
+        try:
+            plan = plan_recorded(recording, contract, names, start_ns.pop(event.id, 0), event)
+            episodes.append(_recorded_episode(recording, contract, names, plan))
+            notes += plan.notes
+        except _Undecodable as problem:
+            left_out.append(f"episode {event.id}: message {problem.indices[0]} of {problem.topic}: {problem.reason}")
+        except DataError as problem:
+            left_out.append(str(problem))
+    left_out += [f"episode {name} was started and never ended" for name in start_ns]
+    if not events:
+        raise DataError(f"no event on {topic}, so no episode is whole")
+    if not episodes:
+        raise DataError("; ".join(left_out))
+    return Assembled(episodes, notes, left_out)
+
+
+def _recorded_episode(recording: Recording, contract: Contract, names: dict[str, str], plan: Plan) -> Episode:
+    images, state = _observe(recording, contract, names, plan)
+    done = _messages(recording, names[contract.action.topic], plan.action)
+    reward = _rewards(recording, names[str(contract.reward)], plan.reward)
+    end = plan.facts
+    action = _stack([np.asarray(m.executed, np.float32) for m in done], "executed actions")
+    last = np.arange(len(action)) == len(action) - 1
+    is_terminal = end.termination == Termination.TASK.value
+    if end.outcome == Outcome.SUCCESS.value and is_terminal and reward[-1] <= 0:
+        raise DataError(f"episode {end.id}: its END says success, but no reward was recorded for its last step")
+    episode = Episode(
+        images=images,
+        state=state,
+        stamp_ns=plan.tick_ns,
+        action=action,
+        proposed=_stack([np.asarray(m.proposed, np.float32) for m in done], "proposed actions"),
+        reward=reward,
+        terminated=last & is_terminal,
+        truncated=last & (not is_terminal),
+        reasons=np.array([m.reasons for m in done], np.uint32),
+        source=np.array([m.source for m in done], np.uint8),
+        revision=np.array([m.policy_revision for m in done], np.int64),
+        meta={
+            "id": end.id,
+            "task": end.task,
+            "mode": end.mode,
+            "seed": int(end.seed),
+            "outcome": end.outcome,
+            "termination": end.termination,
+        },
+    )
+    validate(episode)
+    return episode
+
+
+def _observe(
+    recording: Recording, contract: Contract, names: dict[str, str], plan: Plan
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    state = {
+        name: _vectors(recording, names[each.topic], plan.observed[each.topic], each)
+        for name, each in contract.state.items()
+    }
+    images = {
+        name: _pictures(recording, names[each.topic], plan.observed[each.topic], each.side)
+        for name, each in contract.images.items()
+    }
+    return images, state
+
+
+def _pictures(recording: Recording, topic: str, index: Array, side: int) -> Array:
+    """The pictures of messages `index` (N,) as uint8 (N, side, side, 3), each message decoded once."""
+    once, place = np.unique(index, return_inverse=True)
+    pixels = np.empty((len(once), side, side, 3), np.uint8)
+    row = {int(number): i for i, number in enumerate(once)}
+    bad: list[tuple[int, str]] = []
+
+    def decode_one(raw: Raw) -> None:
+        try:
+            pixels[row[raw.number]] = decode.picture(recording.types.message(topic, raw.data), side)
+        except DataError as problem:
+            bad.append((raw.number, str(problem)))
+
+    with ThreadPoolExecutor(_DECODERS) as pool:  # OpenCV lets go of the interpreter lock
+        for some in _batches(recording.select({topic: once}), _IN_FLIGHT):
+            list(pool.map(decode_one, some))
+    if bad:
+        raise _Undecodable(topic, sorted(index for index, _ in bad), min(bad)[1])
+    return pixels if len(once) == len(index) else pixels[place]
+
+
+def _vectors(recording: Recording, topic: str, index: Array, what: StateField | ActionStream) -> Array:
+    """The field of `what` in messages `index` (N,) as float32 (N, k)."""
+    rows, bad = [], []
+    for number, message in zip(index, _messages(recording, topic, index), strict=True):
+        try:
+            rows.append(decode.numbers(message, what.field, what.joints, getattr(what, "default", None)))
+        except DataError as problem:
+            bad.append((int(number), str(problem)))
+    if bad:
+        raise _Undecodable(topic, [number for number, _ in bad], bad[0][1])
+    return _stack(rows, f"'{what.field}' of {topic}")
+
+
+def _messages(recording: Recording, topic: str, index: Array) -> list[Any]:
+    found: dict[int, Any] = {}
+    bad = []
+    for raw in recording.select({topic: np.unique(index)}):
+        try:
+            found[raw.number] = recording.types.message(topic, raw.data)
+        except DataError as problem:
+            bad.append((raw.number, str(problem)))
+    if bad:
+        raise _Undecodable(topic, [number for number, _ in bad], bad[0][1])
+    return [found[int(number)] for number in index]
+
+
+def _rewards(recording: Recording, topic: str, index: Array) -> Array:
+    """Raw reward (T,) of the messages `index`; 0 where the judge said nothing (-1)."""
+    reward = np.zeros(len(index), np.float32)
+    reward[index >= 0] = [message.reward for message in _messages(recording, topic, index[index >= 0])]
+    return reward
+
+
+def _scaled(command: Array, action_range: ActionRange, contract: Contract) -> tuple[Array, int]:
+    """Commands (T, k) in [-1, 1] and how many values had to be clipped."""
+    low, high = (np.asarray(side, np.float64) for side in action_range)
+    if low.shape != command.shape[1:]:
+        raise DataError(
+            f"a command has {command.shape[1]} values, the action range {len(low)}; check contract '{contract.name}'"
+        )
+    scaled = 2.0 * (command - low) / (high - low) - 1.0
+    return np.clip(scaled, -1.0, 1.0).astype(np.float32), int((np.abs(scaled) > 1.0 + 1e-6).sum())
+
+
+def _stack(rows: list[Array], what: str) -> Array:
+    sizes = sorted({len(row) for row in rows})
+    if len(sizes) != 1:
+        raise DataError(f"{what}: messages hold {' and '.join(map(str, sizes))} values; their number must not change")
+    return np.stack(rows)
+
+
+def _forget_fates(recording: Recording) -> None:
+    for stream in recording.streams.values():
+        stream.fate[stream.fate != Fate.UNDECODABLE] = Fate.OUTSIDE_EPISODE
+
+
+def _batches(items: Iterable[Raw], size: int) -> Iterator[list[Raw]]:
+    iterator = iter(items)
+    while some := list(itertools.islice(iterator, size)):
+        yield some

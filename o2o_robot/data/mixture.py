@@ -1,0 +1,92 @@
+"""Batches from several replays in a fixed ratio, rows interleaved, so that every mini-batch has that ratio.
+
+Concatenating sources and then cutting a high-UTD block into mini-batches gives pure online and pure offline ones;
+RLPD (arXiv:2302.02948) interleaves, and so does this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from o2o_robot.data.replay import ReplayBuffer
+from o2o_robot.data.returns import RewardTransform, require_same
+from o2o_robot.errors import ConfigError
+from o2o_robot.types import Array, Batch
+
+
+class Mixture:
+    """Draws from replays in fixed shares.
+
+    mixture = Mixture([(online, 0.5), (offline, 0.5)])
+    batch = mixture.sample(256, rng)      # 128 of each, A B A B ...
+    """
+
+    def __init__(self, parts: Sequence[tuple[ReplayBuffer, float]]) -> None:
+        """Raises ConfigError where shares do not sum to 1, or the replays differ in spec or reward transform."""
+        shares = [share for _, share in parts]
+        if not parts or min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+            raise ConfigError(f"shares of a mixture are >= 0 and sum to 1, got {shares}; for example 0.5 and 0.5")
+        first = parts[0][0]
+        for replay, _ in parts[1:]:
+            require_same(first.transform, replay.transform, where="replays of a mixture")
+            if (replay.spec, replay.n_action) != (first.spec, first.n_action):
+                raise ConfigError(
+                    "replays of a mixture must share spec and n_action; build them from one ObservationSpec"
+                )
+        self._replays = [replay for replay, _ in parts]
+        self._shares = shares
+
+    @property
+    def transform(self) -> RewardTransform:
+        """The one reward transform of all parts."""
+        return self._replays[0].transform
+
+    def __len__(self) -> int:
+        """Transitions that can be sampled from parts with a share above 0."""
+        return sum(len(replay) for replay, share in zip(self._replays, self._shares, strict=True) if share > 0)
+
+    def sample(self, batch_size: int, rng: np.random.Generator, *, with_return_only: bool = False) -> Batch:
+        """B transitions, the same number of each part every time, in each of k equal slices of a k-fold batch too."""
+        numbers = split(batch_size, self._shares)
+        drawn = [
+            (replay.sample(number, rng, with_return_only=with_return_only), places)
+            for replay, number, places in zip(self._replays, numbers, interleave(numbers), strict=True)
+            if number
+        ]
+        return _merge(drawn, batch_size)
+
+
+def split(batch_size: int, shares: Sequence[float]) -> list[int]:
+    """Whole numbers nearest to share * batch_size that sum to batch_size (largest remainders rounded up)."""
+    wanted = np.asarray(shares, np.float64) * batch_size
+    numbers = np.floor(wanted + 1e-9).astype(int)
+    for i in np.argsort(numbers - wanted, kind="stable")[: batch_size - numbers.sum()]:
+        numbers[i] += 1
+    return numbers.tolist()
+
+
+def interleave(numbers: Sequence[int]) -> list[Array]:
+    """For each source its rows in the batch, spread evenly: any slice in which all numbers come out whole is exact."""
+    keys = np.concatenate([(np.arange(number) + 0.5) / number if number else np.zeros(0) for number in numbers])
+    places = np.empty(len(keys), np.int64)
+    places[np.argsort(keys, kind="stable")] = np.arange(len(keys))
+    return np.split(places, np.cumsum(numbers)[:-1])
+
+
+def _merge(drawn: list[tuple[Batch, Array]], batch_size: int) -> Batch:
+    def merged(arrays: list[Array]) -> Array:
+        out = np.empty((batch_size, *arrays[0].shape[1:]), arrays[0].dtype)
+        for array, (_, places) in zip(arrays, drawn, strict=True):
+            out[places] = array
+        return out
+
+    batches = [batch for batch, _ in drawn]
+    names = ("state", "next_state", "action", "reward", "terminated", "mc_return")
+    return Batch(
+        images={name: merged([b.images[name] for b in batches]) for name in batches[0].images},
+        next_images={name: merged([b.next_images[name] for b in batches]) for name in batches[0].next_images},
+        **{name: merged([getattr(b, name) for b in batches]) for name in names},
+    )

@@ -1,0 +1,1 @@
+"""Numbers that show whether learning is healthy."""

@@ -1,0 +1,1 @@
+"""Networks: multilayer perceptrons, critic ensembles, image encoders, the tanh-Gaussian policy head."""

@@ -1,0 +1,55 @@
+"""Finds the built ROS 2 workspace, so that `o2o` works in a shell where nothing was sourced."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from o2o_robot.errors import GraphError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGE = "o2o_nodes"
+
+
+def prefix() -> Path:
+    """The install prefix that holds o2o_nodes: of the sourced environment, else of this repository.
+
+    Raises GraphError where there is none.
+    """
+    candidates = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    candidates.append(REPOSITORY / "ros_ws" / "install")
+    for candidate in candidates:
+        if (candidate / "lib" / PACKAGE).is_dir():
+            return candidate
+    raise GraphError(f"no built workspace holds {PACKAGE} (looked in {', '.join(map(str, candidates))}); run make ros")
+
+
+def share() -> Path:
+    """The folder of launch files and robot parameters: the repository's, else the installed one."""
+    ours = REPOSITORY / "launch"
+    return ours if ours.is_dir() else prefix() / "share" / "o2o_robot" / "launch"
+
+
+def environment() -> dict[str, str]:
+    """The environment of a node's process: this one, with the workspace sourced where it was not."""
+    found = prefix()
+    sourced = str(found) in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    env = dict(os.environ) if sourced else _source(found)
+    wheels = Path(sys.prefix)
+    if (wheels / "share" / "std_msgs").is_dir() and str(wheels) not in env["AMENT_PREFIX_PATH"].split(os.pathsep):
+        env["AMENT_PREFIX_PATH"] += f"{os.pathsep}{wheels}"  # ROS 2 from pip lives in the venv
+    env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # nobody else's robot; unset to span machines
+    env.setdefault("MUJOCO_GL", "egl")
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
+
+
+def _source(found: Path) -> dict[str, str]:
+    script = f"source {shlex.quote(str(found / 'local_setup.bash'))} >/dev/null && env -0"
+    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise GraphError(f"cannot source {found}/local_setup.bash: {answer.stderr.strip()}; run make ros")
+    return dict(line.split("=", 1) for line in answer.stdout.split("\0") if "=" in line)

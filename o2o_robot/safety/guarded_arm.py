@@ -1,0 +1,79 @@
+"""The arm as everybody outside this package gets it: an Arm whose every motion the guard has judged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from o2o_robot.errors import ArmError
+from o2o_robot.robot.action import DeltaPosition
+from o2o_robot.robot.arm import Arm, Sent
+from o2o_robot.safety.guard import Guard
+from o2o_robot.safety.guard_state import GuardState
+from o2o_robot.safety.limit import Verdict
+from o2o_robot.safety.reason import Reason
+from o2o_robot.types import Action, ArmState, Executed, Pose
+
+_QUIET = (GuardState.UNCONFIGURED, GuardState.IDLE)
+
+
+class GuardedArm:
+    """An Arm (the same contract) that cannot be asked for an unjudged motion; the arm inside cannot be had from it.
+
+    Before `engage`, and after `disengage`, it sends nothing at all: somebody may be guiding the arm by hand.
+
+    arm = GuardedArm(MujocoArm(twin), build_guard(config))
+    arm.engage()
+    sent = arm.command(target)                                  # in process
+    executed = arm.execute(action, space, now_ns, steady_s)     # with stamps and order: what a node calls
+    sent = arm.tick(now_ns, steady_s)                           # at 100 Hz
+    """
+
+    def __init__(self, arm: Arm, guard: Guard) -> None:
+        self.__arm = arm
+        self.guard = guard
+
+    def read(self) -> ArmState:
+        return self.__arm.read()
+
+    def engage(self, now_ns: int | None = None, steady_s: float = 0.0) -> None:
+        """Arm the guard at the state measured now. Without times: as of that state's stamp (in process, lockstep)."""
+        state = self.read()
+        self.guard.engage(state.stamp_ns if now_ns is None else now_ns, steady_s, state)
+
+    def command(self, target: Pose) -> Sent:
+        """Send what the guard makes of `target`. Where that is not finite the arm is held, then ArmError is raised."""
+        sent = self._send(self.guard.judge(target, self.read()))
+        if sent.reasons & Reason.NOT_FINITE:
+            raise ArmError(f"target {target} is not finite; the arm holds. Look at what computed it")
+        return sent
+
+    def execute(self, action: Action, space: DeltaPosition, now_ns: int, steady_s: float) -> Executed:
+        """Judge one action with its stamp and order, send what remains of it, and say that in the action's units."""
+        state = self.read()
+        refused = self.guard.check_command(action, state, now_ns, steady_s)
+        if refused:
+            sent = self._send(Verdict(self.guard.hold_pose(state), refused))
+        else:
+            sent = self._send(self.guard.judge(space.target(action.values, state), state))
+        return Executed(
+            stamp_ns=action.stamp_ns,
+            seq=action.seq,
+            values=space.values(sent.target, state),
+            proposed=np.array(action.values, np.float32),
+            reasons=sent.reasons,
+            source=action.source,
+            revision=action.revision,
+        )
+
+    def tick(self, now_ns: int, steady_s: float) -> Sent:
+        """Judge the moment and send what the target must be now: the last one again, or a hold."""
+        return self._send(self.guard.tick(now_ns, steady_s, self.read()))
+
+    def hold(self) -> Sent:
+        """Stay at the pose measured now, until the next command that the guard lets through."""
+        return self._send(self.guard.hold(self.read()))
+
+    def _send(self, verdict: Verdict) -> Sent:
+        if self.guard.state not in _QUIET:
+            self.__arm.command(verdict.target)
+        return Sent(verdict.target, int(verdict.reasons))

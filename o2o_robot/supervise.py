@@ -1,0 +1,155 @@
+"""Starts the processes of a graph, watches them, and brings all down in order when one ends."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from o2o_robot import overlay
+from o2o_robot.errors import GraphError
+from o2o_robot.graph import Process
+from o2o_robot.jsonfile import write_json
+
+LAST_LINES = 15
+GRACE_S = (8.0, 4.0)  # to heed SIGINT, then SIGTERM, before SIGKILL
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Running:
+    """A started node and the log its words go to."""
+
+    process: Process
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.popen.poll()
+
+    def last_lines(self) -> str:
+        return "\n".join(f"    {line}" for line in self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+
+
+@dataclass
+class Supervisor:
+    """Runs a graph until its session ends, a node dies, or somebody interrupts.
+
+        with Supervisor(processes, run_dir) as running:
+            running.wait(tell=progress)      # raises GraphError naming the node that died and its last lines
+
+    Going down: the session first, then learner, recorder, and last what holds the arm.
+    """
+
+    processes: Sequence[Process]
+    run_dir: Path
+    running: list[Running] = field(default_factory=list, init=False)
+    interrupted: bool = field(default=False, init=False)
+
+    def __enter__(self) -> Supervisor:
+        env = overlay.environment()
+        try:
+            for process in self.processes:
+                self.running.append(self._start(process, env))
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def wait(self, *, tell: Callable[[], None] = lambda: None, every_s: float = 0.1) -> None:
+        """Return when the session ended well or somebody interrupted; raise GraphError when a node died."""
+        with self._heeding_interrupts():
+            while not self.interrupted:
+                for one in self.running:
+                    if one.exit_code is not None and not (one.process.is_session and one.exit_code == 0):
+                        self.stop()
+                        raise GraphError(_obituary(one))
+                if any(one.exit_code == 0 for one in self.running if one.process.is_session):
+                    return
+                tell()
+                time.sleep(every_s)
+
+    def stop(self) -> None:
+        """End every process in order, and write who they were and how they ended. Again, it does nothing."""
+        for one in sorted(self.running, key=lambda one: _order(one.process)):
+            _end(one)
+        write_json(self.run_dir / "processes.json", {"nodes": self.facts()})
+
+    def facts(self) -> list[dict[str, Any]]:
+        return [{"name": r.process.name, "pid": r.popen.pid, "exit_code": r.exit_code} for r in self.running]
+
+    def _start(self, process: Process, env: dict[str, str]) -> Running:
+        params = self.run_dir / "params" / f"{process.name}.yaml"
+        params.parent.mkdir(parents=True, exist_ok=True)
+        params.write_text(yaml.safe_dump({f"/**/{process.name}": {"ros__parameters": process.parameters}}))
+        log = self.run_dir / "logs" / f"{process.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        files = [str(params), *([process.params_file] if process.params_file else [])]
+        arguments = [word for name in files for word in ("--params-file", name)]
+        executable = overlay.prefix() / "lib" / overlay.PACKAGE / process.name
+        with log.open("wb") as out:
+            popen = subprocess.Popen(
+                [str(executable), "--ros-args", *arguments],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=env,
+                start_new_session=True,  # an interrupt at the prompt comes to us, and we choose the order
+                preexec_fn=_die_with_parent,
+            )
+        return Running(process, popen, log)
+
+    @contextmanager
+    def _heeding_interrupts(self) -> Iterator[None]:
+        def heed(_number: int, _frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _order(process: Process) -> int:
+    last = ("learner_node", "recorder_node", "arm_node", "twin_node")
+    return last.index(process.name) + 1 if process.name in last else 0
+
+
+def _end(one: Running) -> None:
+    for number, grace_s in zip((signal.SIGINT, signal.SIGTERM), GRACE_S, strict=True):
+        if one.exit_code is not None:
+            return
+        one.popen.send_signal(number)
+        try:
+            one.popen.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            continue
+    if one.exit_code is None:
+        one.popen.kill()
+        one.popen.wait()
+
+
+def _obituary(one: Running) -> str:
+    code = one.exit_code
+    how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
+    return f"{one.process.name} {how}; the others were stopped, the arm holds. Its last lines ({one.log}):\n{one.last_lines()}"
+
+
+def _die_with_parent() -> None:
+    """A supervisor that is killed must not leave a graph behind that nobody watches (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Ways a person, or a script standing in for one, commands the arm."""

@@ -1,0 +1,1 @@
+"""Thin ROS 2 shells around o2o_robot: they convert, call and publish."""

@@ -1,0 +1,165 @@
+"""The one guarded door to the motors: every action is judged here, and only this process publishes motion.
+
+In real time a 100 Hz tick watches for silence and holds. In lockstep nothing moves between two actions, so each action is
+judged when the state it answers is there.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from o2o_msgs import msg as m
+from std_srvs.srv import Trigger
+
+from o2o_nodes import convert, qos
+from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_nodes.ros_arm import RosArm
+from o2o_robot.config import as_mapping, build
+from o2o_robot.errors import ArmError, ConfigError
+from o2o_robot.robot.action import DeltaPosition
+from o2o_robot.safety.guard_config import PRESETS, GuardConfig, build_guard
+from o2o_robot.safety.guarded_arm import GuardedArm
+from o2o_robot.safety.reason import Reason
+from o2o_robot.types import Action
+
+
+class ArmNode(HouseNode):
+    def __init__(self) -> None:
+        super().__init__("arm_node")
+
+    def open(self) -> None:
+        joints = self.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the guard's order")
+        self._tick_hz = self.setting("tick_hz", 100.0, "rate of the watch in real time")
+        self._arms_itself = self.setting("auto_arm", False, "arm the guard without an operator; for the twin only")
+        self._space = DeltaPosition(scale_m=self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1"))
+        self._guard = build_guard(self._guard_config())
+        self._ros_arm = RosArm(self, joints=joints, on_state=self._on_state)
+        self._arm = GuardedArm(self._ros_arm, self._guard)
+        self._pending: Action | None = None
+        self._wants_episode = False
+        self._last_told: tuple[str, int] | None = None
+        self._executed_out = self.create_publisher(m.ExecutedAction, "executed_action", qos.SENSOR_OUT)
+        self._safety_out = self.create_publisher(m.SafetyState, "safety_state", qos.LATCHED)
+        self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
+        self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
+        for name, act in {"arm": self._engage, "hold": self._hold, "estop": self._estop, "reset": self._reset}.items():
+            self.create_service(Trigger, f"~/{name}", lambda _, answer, act=act: _answer(answer, act))
+
+    def start(self) -> None:
+        self.create_timer(1.0, self._tell, clock=STEADY)
+        if not self.lockstep:
+            self.create_timer(1.0 / self._tick_hz, self._tick, clock=STEADY)
+
+    def stop(self) -> None:
+        """The last word to the motors: stay where you are."""
+        self._guard.disengage()
+        if self._ros_arm.stamp_ns and not self.lockstep:
+            self._arm.hold()
+        self._tell()
+
+    def summary(self) -> dict[str, Any]:
+        seen = self._guard.snapshot()
+        counts = dict(zip(seen.reason_names, seen.reason_counts, strict=True))
+        return {"commands": seen.commands, "interventions": seen.interventions, "reasons": counts, "state": seen.state}
+
+    def _guard_config(self) -> GuardConfig:
+        """The preset of the parameter `limits`, with every field that launch/params/<robot>.yaml sets."""
+        name = self.setting("limits", "fr3", f"preset of the guard's limits: {', '.join(PRESETS)}", read_only=True)
+        if name not in PRESETS:
+            raise ConfigError(f"arm_node: no limits '{name}' (there are {', '.join(PRESETS)})")
+        chosen = {"lockstep": self.lockstep}
+        for field, value in as_mapping(PRESETS[name]()).items():
+            if field not in chosen:
+                chosen[field] = self.setting(f"guard.{field}", value, "see GuardConfig", read_only=True)
+        return build(GuardConfig, chosen, where="arm_node's parameters")
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+    def _on_state(self) -> None:
+        if self._arms_itself and self._guard.snapshot().state in ("UNCONFIGURED", "IDLE") and self._ros_arm.stamp_ns:
+            self._try_to_arm()
+        if self.lockstep and self._pending is not None and self._ros_arm.stamp_ns >= self._pending.stamp_ns:
+            pending, self._pending = self._pending, None
+            self._execute(pending)
+
+    def _on_action(self, message: m.Action) -> None:
+        action = convert.action(message)
+        if self.lockstep and self._ros_arm.stamp_ns < action.stamp_ns:
+            self._pending = action
+        else:
+            self._execute(action)
+
+    def _on_event(self, message: m.EpisodeEvent) -> None:
+        self._wants_episode = message.kind == m.EpisodeEvent.START
+        if not self._wants_episode:
+            self._guard.end_episode()
+
+    # --- what goes out -------------------------------------------------------------------------------------------
+    def _execute(self, action: Action) -> None:
+        if self._wants_episode and not self._guard.start_episode():
+            self._wants_episode = False
+        try:
+            executed = self._arm.execute(action, self._space, self._now_ns(), time.monotonic())
+        except ArmError as problem:
+            self.get_logger().error(str(problem))
+            return
+        self._executed_out.publish(convert.executed_message(executed))
+        self._tell_if_changed()
+
+    def _tick(self) -> None:
+        if self._ros_arm.stamp_ns:
+            self._arm.tick(self._now_ns(), time.monotonic())
+            self._tell_if_changed()
+
+    def _now_ns(self) -> int:
+        return self._ros_arm.stamp_ns if self.lockstep else self.now_ns()
+
+    def _tell_if_changed(self) -> None:
+        seen = self._guard.snapshot()
+        if (seen.state, int(seen.reasons)) != self._last_told:
+            self._tell()
+
+    def _tell(self) -> None:
+        seen = self._guard.snapshot()
+        self._last_told = (seen.state, int(seen.reasons))
+        message = m.SafetyState(state=seen.state, reasons=int(seen.reasons))
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.reason_names, message.reason_counts = list(seen.reason_names), list(seen.reason_counts)
+        message.command_age_s, message.state_age_s = seen.command_age_s, seen.state_age_s
+        message.commands, message.interventions = seen.commands, seen.interventions
+        self._safety_out.publish(message)
+
+    # --- what an operator asks for -------------------------------------------------------------------------------
+    def _try_to_arm(self) -> None:
+        try:
+            self._engage()
+        except ArmError as problem:
+            self.get_logger().error(str(problem), throttle_duration_sec=2.0)
+
+    def _engage(self) -> None:
+        self._arm.engage(self._now_ns(), time.monotonic())
+
+    def _hold(self) -> None:
+        self._guard.disengage()
+        self._arm.hold()
+
+    def _estop(self) -> None:
+        self._guard.latch(Reason.ESTOP)
+        self._arm.hold()
+
+    def _reset(self) -> None:
+        self._guard.reset()
+
+
+def _answer(answer: Trigger.Response, act: Any) -> Trigger.Response:
+    """Do what a service asks; an ArmError is its answer."""
+    try:
+        act()
+        answer.success = True
+    except ArmError as problem:
+        answer.success, answer.message = False, str(problem)
+    return answer
+
+
+def main() -> None:
+    run(ArmNode)

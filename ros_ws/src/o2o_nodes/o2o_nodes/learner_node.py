@@ -1,0 +1,141 @@
+"""Learns while the robot works: steps in, updates at a stated ratio, revisioned weights out, checkpoints on disk.
+
+One update a timer firing: between two updates the executor takes in the steps that came, so none waits long.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from o2o_msgs import msg as m
+
+from o2o_nodes import convert, qos
+from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_robot.algorithms import checkpoint
+from o2o_robot.data.provenance import versions
+from o2o_robot.data.replay import ReplayBuffer
+from o2o_robot.errors import CheckpointError, DataError
+from o2o_robot.jsonfile import append_line
+from o2o_robot.learner import Learner
+from o2o_robot.presets import preset
+
+
+class LearnerNode(HouseNode):
+    def __init__(self) -> None:
+        super().__init__("learner_node")
+
+    def open(self) -> None:
+        torch.set_num_threads(self.setting("torch_threads", 2, "threads for training"))
+        self._publish_every = self.setting("publish_every", 20, "updates between two publications of weights")
+        self._save_every = self.setting("save_every", 500, "updates between two checkpoints")
+        self._log_every = self.setting("log_every", 20, "updates between two lines of learner.jsonl")
+        self._learner = self._make_learner()
+        self._steps_refused = 0
+        self._update_s = 0.0
+        self._published = -1
+        self._weights_out = self.create_publisher(m.Weights, "weights", qos.LATCHED)
+        self._state_out = self.create_publisher(m.LearnerState, "learner_state", qos.LATCHED)
+        self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)
+
+    def start(self) -> None:
+        if self._learner.n_updates:  # taken up again: the policy still acts on the pretrained weights
+            self._publish_weights()
+        self.create_timer(0.001, self._work, clock=STEADY)
+        self.create_timer(1.0, self._tell, clock=STEADY)
+        self._tell()
+
+    def stop(self) -> None:
+        if self._learner.n_steps:
+            self._save()
+
+    def summary(self) -> dict[str, Any]:
+        learner = self._learner
+        return {
+            "steps_received": learner.n_steps,
+            "warmup_steps": learner.warmup_steps,
+            "updates": learner.n_updates,
+            "steps_refused": self._steps_refused,
+            "revision": learner.revision,
+            "ms_per_update": 1e3 * self._update_s / max(1, learner.n_updates),
+            "phases": [str(change) for change in learner.changes],
+        }
+
+    def _make_learner(self) -> Learner:
+        folder = self.setting("checkpoint", "", "folder of the pretrained checkpoint")
+        config = preset(self.setting("preset", "wsrl", "algorithm of the fine-tuning"))
+        utd = float(self.setting("utd", 1, "critic updates to environment steps"))
+        warmup_steps = self.setting("warmup_steps", 400, "steps of the frozen policy before the first update")
+        capacity = self.setting("capacity_steps", 50_000, "transitions the replay holds")
+        seed = self.setting("seed", 0, "of the choice of rows")
+        config = replace(config, utd=utd)
+        if self.setting("resume", False, "go on from the last checkpoint in run_dir") and self._folder.is_dir():
+            return Learner.resume(self._folder, config=config)
+        if not folder:
+            raise CheckpointError("learner_node has nothing to start from; set the parameter checkpoint")
+        facts = checkpoint.read_facts(folder)
+        replay = ReplayBuffer(capacity, facts.spec, facts.n_action, facts.transform)
+        return Learner(checkpoint.load(folder), replay, config=config, warmup_steps=warmup_steps, seed=seed)
+
+    @property
+    def _folder(self) -> Path:
+        return (self.run_dir or Path(".")) / "checkpoint"
+
+    def _on_step(self, message: m.Step) -> None:
+        try:
+            self._learner.add_step(convert.step(message), mode=message.mode)
+        except DataError as problem:
+            self._steps_refused += 1
+            self.get_logger().error(f"step refused: {problem}")
+        self._tell()
+
+    def _work(self) -> None:
+        """One update, if one is owed."""
+        if not self._learner.updates_owed():
+            return
+        started = time.perf_counter()
+        metrics = self._learner.update()
+        self._update_s += time.perf_counter() - started
+        n = self._learner.n_updates
+        if n % self._log_every == 0:
+            self._log({name: float(value) for name, value in metrics.items()})
+        if n % self._publish_every == 0:
+            self._publish_weights()
+        if n % self._save_every == 0:
+            self._save()
+        if not self._learner.updates_owed():
+            self._tell()
+
+    def _publish_weights(self) -> None:
+        snapshot = self._learner.snapshot()
+        if snapshot.revision == self._published:
+            return
+        self._published = snapshot.revision
+        message = m.Weights(revision=snapshot.revision, learner_step=self._learner.n_updates, sha256=snapshot.sha256)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.data = snapshot.data
+        self._weights_out.publish(message)
+
+    def _tell(self) -> None:
+        learner = self._learner
+        state = m.LearnerState(phase=learner.phase.value, steps_received=learner.n_steps, updates=learner.n_updates)
+        state.header.stamp = self.get_clock().now().to_msg()
+        state.steps_warmup = min(learner.n_steps, learner.warmup_steps)
+        state.updates_owed, state.revision = learner.updates_owed(), learner.revision
+        self._state_out.publish(state)
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        if self.run_dir is not None:
+            line = {"update": self._learner.n_updates, "step": self._learner.n_steps, **metrics}
+            append_line(self.run_dir / "learner.jsonl", line)
+
+    def _save(self) -> None:
+        if self.run_dir is not None:
+            self._learner.save(self._folder, provenance=versions())
+
+
+def main() -> None:
+    run(LearnerNode)

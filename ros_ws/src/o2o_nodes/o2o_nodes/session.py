@@ -1,0 +1,226 @@
+"""Runs episodes: reset, look, act, wait for what was executed, publish the step. policy_node and teleop_node share it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+import numpy as np
+from o2o_msgs import msg as m
+from o2o_msgs.action import ResetScene, RunEpisode
+from rclpy.action import ActionClient, ActionServer, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
+
+from o2o_nodes import convert, qos
+from o2o_nodes.node import HouseNode
+from o2o_nodes.sight import Look, Sight
+from o2o_robot.jsonfile import append_line
+from o2o_robot.loop import Block, EpisodeLog, parse_block
+from o2o_robot.types import Action, Executed, Mode, Source, Step, Termination
+
+
+class Actor(Protocol):
+    """What proposes the motion of an episode: a policy, a scripted expert, a person at a device."""
+
+    source: Source
+    revision: int
+
+    def begin(self, mode: Mode, seed: int) -> None:
+        """A new episode starts; all randomness of the episode comes from `seed`."""
+        ...
+
+    def act(self, look: Look) -> np.ndarray:
+        """The proposed action, (n_action,) float32 in [-1, 1]."""
+        ...
+
+
+class Session:
+    """Episodes on request (RunEpisode.action) and by schedule, one at a time."""
+
+    def __init__(self, node: HouseNode, actor: Actor, *, ready: Callable[[Mode], Awaitable[bool]] | None = None) -> None:
+        self._node, self._actor, self._ready = node, actor, ready
+        self._task = node.setting("task", "peg", "name of the task, written into every episode")
+        self._max_steps = node.setting("max_steps", 50, "steps after which an episode is truncated")
+        self._patience_s = node.setting("patience_s", 10.0, "wall time to wait for an observation or an executed action")
+        self._schedule = [parse_block(text) for text in node.setting("schedule", [""], "blocks to run, then finish") if text]
+        self._listeners = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
+        self._sight = Sight(node)
+        self._executed: Future | None = None
+        self._seq = 0
+        self._busy = False
+        self.episodes = self.steps_published = self.steps_changed = 0
+        self.robot_s = 0.0
+        node.create_subscription(m.ExecutedAction, "executed_action", self._on_executed, qos.COMMAND)
+        self._action_out = node.create_publisher(m.Action, "action", qos.COMMAND)
+        self._step_out = node.create_publisher(m.Step, "step", qos.RECORD)
+        self._event_out = node.create_publisher(m.EpisodeEvent, "episode", qos.RECORD)
+        group = ReentrantCallbackGroup()
+        self._reset_client = ActionClient(node, ResetScene, "reset_scene", callback_group=group)
+        self._server = ActionServer(
+            node, RunEpisode, "run_episode", self._serve, goal_callback=self._judge_goal, callback_group=group
+        )
+
+    # --- the schedule --------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        if self._schedule:
+            self._node.executor.create_task(self._run_schedule())
+
+    async def _run_schedule(self) -> None:
+        if not await self._node.wait_until(self._graph_is_up, self._patience_s * 3):
+            self._node.get_logger().fatal("arm_node, the reset server or a reader of `step` did not come up; see their logs")
+            self._node.finish(1)
+            return
+        for block in self._schedule:
+            if not await self._run_block(block):
+                self._node.finish(1)
+                return
+        await self._node.wait(Future(executor=self._node.executor), 0.2)  # let the last messages leave
+        self._node.finish(0)
+
+    async def _run_block(self, block: Block) -> bool:
+        """Whether every episode of the block was whole."""
+        episodes = steps = successes = 0
+        while not block.done(episodes, steps):
+            if self._ready is not None and not await self._ready(block.mode):
+                return False
+            log = await self.run_episode(block.mode, block.first_seed + episodes, self._max_steps)
+            episodes, steps = episodes + 1, steps + log.n_steps
+            successes += log.outcome.value == "success"
+            self._node.get_logger().info(
+                f"{block.mode.value} {episodes} ({steps} steps): {log.outcome.value}, {successes}/{episodes} so far"
+            )
+            if log.termination is Termination.FAULT:
+                return False
+        return True
+
+    def _graph_is_up(self) -> bool:
+        return (
+            self._reset_client.server_is_ready()
+            and self._step_out.get_subscription_count() >= self._listeners
+            and self._event_out.get_subscription_count() >= 1
+            and self._action_out.get_subscription_count() >= 1
+            and self._node.count_publishers("executed_action") >= 1
+        )
+
+    # --- one episode ---------------------------------------------------------------------------------------------
+    async def run_episode(self, mode: Mode, seed: int, max_steps: int) -> EpisodeLog:
+        """Run an episode to its end. A silent graph ends it as incomplete, termination `fault`; nothing is raised."""
+        log = EpisodeLog(f"{mode.value}-{self.episodes:06d}", max_steps, lambda step: self._publish(step, mode))
+        self.episodes += 1
+        wall_start = time.monotonic()
+        self._actor.begin(mode, seed)
+        look = await self._reset(seed)
+        if look is None:
+            log.abandon(Termination.FAULT)
+            return log
+        start_ns = look.observation.stamp_ns
+        self._event(m.EpisodeEvent.START, log, mode, seed, start_ns)
+        while not log.ended:
+            look = await self._step(log, look)
+        self._event(m.EpisodeEvent.END, log, mode, seed, look.observation.stamp_ns)
+        self.robot_s += (look.observation.stamp_ns - start_ns) * 1e-9
+        self.steps_changed += log.steps_changed
+        self._write(log, mode, seed, time.monotonic() - wall_start)
+        return log
+
+    async def _step(self, log: EpisodeLog, look: Look) -> Look:
+        """One turn of the loop: propose, wait for what was executed, see what came of it."""
+        proposed = self._propose(look)
+        executed = await self._answer(proposed)
+        after = await self._sight.look(self._patience_s) if executed is not None else None
+        if executed is None or after is None:
+            who = "arm_node" if executed is None else "a sensor"
+            self._node.get_logger().error(f"{log.episode}: {who} did not answer within {self._patience_s} s")
+            log.abandon(Termination.FAULT)
+            return look
+        log.add(look.observation, executed, after.task)
+        if log.ended:
+            log.close(after.observation)
+        return after
+
+    def _propose(self, look: Look) -> Action:
+        self._seq += 1
+        action = Action(
+            look.observation.stamp_ns, self._seq, self._actor.act(look), self._actor.source, self._actor.revision
+        )
+        self._executed = Future(executor=self._node.executor)
+        self._action_out.publish(convert.action_message(action, "base"))
+        return action
+
+    async def _answer(self, action: Action) -> Executed | None:
+        assert self._executed is not None
+        return await self._node.wait(self._executed, self._patience_s)
+
+    def _on_executed(self, message: m.ExecutedAction) -> None:
+        if message.seq == self._seq and self._executed is not None and not self._executed.done():
+            self._executed.set_result(convert.executed(message))
+
+    async def _reset(self, seed: int) -> Look | None:
+        """Bring the scene to its start; the first look after it, or None when the reset failed."""
+        handle = await self._node.wait(self._reset_client.send_goal_async(ResetScene.Goal(seed=seed)), self._patience_s)
+        if handle is None or not handle.accepted:
+            self._node.get_logger().error("reset_scene did not accept the reset")
+            return None
+        answer = await self._node.wait(handle.get_result_async(), self._patience_s)
+        if answer is None or not answer.result.success:
+            self._node.get_logger().error(f"reset failed: {answer.result.message if answer else 'no answer'}")
+            return None
+        self._sight.restart(convert.stamp_ns(answer.result.stamp))
+        return await self._sight.look(self._patience_s)
+
+    # --- telling the others --------------------------------------------------------------------------------------
+    def _publish(self, step: Step, mode: Mode) -> None:
+        self._step_out.publish(convert.step_message(step, mode.value))
+        self.steps_published += not step.is_last
+
+    def _event(self, kind: int, log: EpisodeLog, mode: Mode, seed: int, ns: int) -> None:
+        event = m.EpisodeEvent(kind=kind, id=log.episode, task=self._task, mode=mode.value, seed=seed, n_steps=log.n_steps)
+        event.header.stamp = convert.stamp(ns)
+        if log.termination is not None:
+            event.outcome, event.termination = log.outcome.value, log.termination.value
+        self._event_out.publish(event)
+
+    def _write(self, log: EpisodeLog, mode: Mode, seed: int, wall_s: float) -> None:
+        if self._node.run_dir is not None:
+            append_line(self._node.run_dir / "episodes.jsonl", self._record(log, mode, seed, wall_s))
+
+    def _record(self, log: EpisodeLog, mode: Mode, seed: int, wall_s: float) -> dict[str, Any]:
+        return {
+            "id": log.episode,
+            "mode": mode.value,
+            "seed": seed,
+            "outcome": log.outcome.value,
+            "termination": log.termination.value if log.termination else "",
+            "n_steps": log.n_steps,
+            "reward_sum": log.reward_sum,
+            "steps_changed": log.steps_changed,
+            "steps_before": self.steps_published - log.n_steps,
+            "revision": self._actor.revision,
+            "wall_s": round(wall_s, 3),
+        }
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "episodes": self.episodes,
+            "steps_published": self.steps_published,
+            "steps_changed": self.steps_changed,
+            "robot_s": round(self.robot_s, 3),
+        }
+
+    # --- on request ----------------------------------------------------------------------------------------------
+    def _judge_goal(self, goal: RunEpisode.Goal) -> GoalResponse:
+        known = goal.mode in [mode.value for mode in Mode]
+        return GoalResponse.ACCEPT if known and not (self._busy or self._schedule) else GoalResponse.REJECT
+
+    async def _serve(self, handle: Any) -> RunEpisode.Result:
+        self._busy = True
+        goal = handle.request
+        log = await self.run_episode(Mode(goal.mode), goal.seed, goal.max_steps or self._max_steps)
+        self._busy = False
+        handle.succeed()
+        result = RunEpisode.Result(id=log.episode, outcome=log.outcome.value, n_steps=log.n_steps)
+        result.termination = log.termination.value if log.termination else ""
+        result.reward_sum = float(log.reward_sum)
+        return result

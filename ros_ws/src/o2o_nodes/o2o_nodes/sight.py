@@ -1,0 +1,89 @@
+"""A node's eyes: subscribes to arm, cameras and judge, and hands out one tick of the control loop at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from geometry_msgs.msg import PoseStamped
+from o2o_msgs.msg import TaskState as TaskStateMessage
+from rclpy.task import Future
+from sensor_msgs.msg import Image, JointState
+
+from o2o_nodes import convert, qos
+from o2o_nodes.node import HouseNode
+from o2o_robot.robot.assemble import Assembler, Tick
+from o2o_robot.types import ArmState, Observation, TaskState
+
+ARM, POSE, JUDGE = "joint_states", "current_pose", "task_state"
+
+
+@dataclass(frozen=True)
+class Look:
+    """One control tick: what a policy may see, and beside it what only the expert, the judge and the guard see."""
+
+    observation: Observation
+    arm: ArmState
+    task: TaskState
+
+
+class Sight:
+    """look = await sight.look(timeout_s): the next tick, or None when the sensors fell silent."""
+
+    def __init__(self, node: HouseNode) -> None:
+        self._node = node
+        self._joints = node.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the policy's order")
+        self._cameras = node.setting("cameras", ["wrist", "front"], "camera names; each is read from <name>/color/image_raw")
+        period_s = 1.0 / node.setting("control_hz", 10.0, "how often the policy acts")
+        tolerance_s = node.setting("tolerance_s", 0.05, "how much older than the tick a sample may be; 0 in lockstep")
+        self._assembler = Assembler(
+            streams=(ARM, POSE, JUDGE, *self._cameras),
+            reference=self._cameras[0],
+            period_ns=round(period_s * 1e9),
+            tolerance_ns=0 if node.lockstep else round(tolerance_s * 1e9),
+        )
+        self._waiting: Future | None = None
+        self._ready: deque[Tick] = deque(maxlen=1)
+        self._subscribe()
+
+    def restart(self, not_before_ns: int) -> None:
+        """Forget everything stamped before `not_before_ns`: a new episode begins there."""
+        self._ready.clear()
+        self._assembler.restart(not_before_ns)
+        self._offer()
+
+    async def look(self, timeout_s: float) -> Look | None:
+        """The next tick, or None after `timeout_s` of wall time."""
+        if not self._ready:
+            self._waiting = Future(executor=self._node.executor)
+            await self._node.wait(self._waiting, timeout_s)
+            self._waiting = None
+        return self._compose(self._ready.popleft()) if self._ready else None
+
+    def _subscribe(self) -> None:
+        profile = qos.sensor_in(lockstep=self._node.lockstep)
+        subscribe = self._node.create_subscription
+        subscribe(JointState, "joint_states", lambda message: self._take(ARM, message), profile)
+        subscribe(PoseStamped, "current_pose", lambda message: self._take(POSE, message), profile)
+        subscribe(TaskStateMessage, "task_state", lambda message: self._take(JUDGE, message), profile)
+        for name in self._cameras:
+            subscribe(Image, f"{name}/color/image_raw", lambda message, name=name: self._take(name, message), profile)
+
+    def _take(self, stream: str, message: JointState | PoseStamped | TaskStateMessage | Image) -> None:
+        self._assembler.add(stream, convert.stamp_ns(message.header.stamp), message)
+        self._offer()
+
+    def _offer(self) -> None:
+        if (tick := self._assembler.next_tick()) is not None:
+            self._ready.append(tick)
+            if self._waiting is not None and not self._waiting.done():
+                self._waiting.set_result(True)
+
+    def _compose(self, tick: Tick) -> Look:
+        q_rad, dq_rad = convert.joints(tick.samples[ARM], self._joints)
+        arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]))
+        images = {name: convert.image(tick.samples[name]) for name in self._cameras}
+        return Look(
+            Observation(tick.stamp_ns, images, arm.proprioception()), arm, convert.task_state(tick.samples[JUDGE])
+        )
+
