@@ -22,7 +22,7 @@ inputs() {
   cat "$repo/scripts/build_ros.sh" "$repo/scripts/lib.sh" "$repo/scripts/repair_cmake_paths.py" "$repo"/requirements/ros*.txt
   find "$ws/src" -type f ! -name '*.py' ! -path '*/__pycache__/*' ! -path '*.egg-info/*' -print0 | sort -z | xargs -0 sha256sum
   sha256sum "$ws"/src/*/setup.py
-  find "$repo/launch" "${installed_python[@]}" -name '*.py' -o -name '*.yaml' 2>/dev/null | sort
+  find "$repo/launch" "${installed_python[@]}" -name '*.py' -o -name '*.yaml' -o -name '*.xml' -o -name '*.html' 2>/dev/null | sort
 }
 
 build() {

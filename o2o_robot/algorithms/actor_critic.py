@@ -222,8 +222,8 @@ class ActorCritic:
         """Step one optimiser along the gradient of its own parameters only."""
         optimiser = self.optimisers[name]
         parameters = optimiser.param_groups[0]["params"]
-        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-            parameter.grad = gradient
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward(inputs=parameters)  # and not autograd.grad: fused Adam needs gradients in the weights' layout
         optimiser.step()
 
     @torch.no_grad()

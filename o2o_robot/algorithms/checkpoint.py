@@ -181,11 +181,22 @@ def _restore_optimisers(learner: ActorCritic, saved: dict[str, Tensor], where: s
     learner.generator.set_state(saved.pop("generator"))
     for name, optimiser in learner.optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}
+        parameters = optimiser.param_groups[0]["params"]
         for path, value in saved.items():
             owner, index, key = path.split(".")
             if owner == name:
-                state.setdefault(int(index), {})[key] = value
+                state.setdefault(int(index), {})[key] = _laid_out_as(parameters[int(index)], value)
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _laid_out_as(parameter: Tensor, moment: Tensor) -> Tensor:
+    """The moment in the memory layout of its weights (channels_last for convolutions).
+
+    Fused Adam walks both in memory order: a moment in another layout would be applied to the wrong weights.
+    """
+    if moment.shape != parameter.shape:
+        return moment  # the step count
+    return torch.empty_like(parameter, requires_grad=False).copy_(moment)
 
 
 def _whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

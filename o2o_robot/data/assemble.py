@@ -227,6 +227,7 @@ def _pictures(recording: Recording, topic: str, index: Array, side: int) -> Arra
     pixels = np.empty((len(once), side, side, 3), np.uint8)
     row = {int(number): i for i, number in enumerate(once)}
     bad: list[tuple[int, str]] = []
+    n_seen = 0
 
     def decode_one(raw: Raw) -> None:
         try:
@@ -237,6 +238,9 @@ def _pictures(recording: Recording, topic: str, index: Array, side: int) -> Arra
     with ThreadPoolExecutor(_DECODERS) as pool:  # OpenCV lets go of the interpreter lock
         for some in _batches(recording.select({topic: once}), _IN_FLIGHT):
             list(pool.map(decode_one, some))
+            n_seen += len(some)
+    if n_seen != len(once):
+        raise DataError(f"{topic}: {len(once)} images were there a moment ago, now {n_seen}; is the bag being written?")
     if bad:
         raise _Undecodable(topic, sorted(index for index, _ in bad), min(bad)[1])
     return pixels if len(once) == len(index) else pixels[place]

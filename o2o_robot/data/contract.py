@@ -161,6 +161,6 @@ def choose_contract(topics: Iterable[str]) -> Contract:
 
 def _matches(wanted: str, names: tuple[str, ...]) -> tuple[str, ...]:
     exact = "/" + wanted.lstrip("/")
-    if exact in names:
-        return (exact,)
-    return tuple(name for name in names if not wanted.startswith("/") and name.endswith(exact))
+    fits = tuple(name for name in names if f"/{name.lstrip('/')}".endswith(exact))  # a recorder may leave the / out
+    same = tuple(name for name in fits if f"/{name.lstrip('/')}" == exact)
+    return same or (() if wanted.startswith("/") else fits)

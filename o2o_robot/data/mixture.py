@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from o2o_robot.data.replay import ReplayBuffer
+from o2o_robot.data.replay import ReplayBuffer, empty_batch
 from o2o_robot.data.returns import RewardTransform, require_same
 from o2o_robot.errors import ConfigError
 from o2o_robot.types import Array, Batch
@@ -51,12 +51,11 @@ class Mixture:
     def sample(self, batch_size: int, rng: np.random.Generator, *, with_return_only: bool = False) -> Batch:
         """B transitions, the same number of each part every time, in each of k equal slices of a k-fold batch too."""
         numbers = split(batch_size, self._shares)
-        drawn = [
-            (replay.sample(number, rng, with_return_only=with_return_only), places)
-            for replay, number, places in zip(self._replays, numbers, interleave(numbers), strict=True)
-            if number
-        ]
-        return _merge(drawn, batch_size)
+        batch = empty_batch(self._replays[0].spec, self._replays[0].n_action, batch_size)
+        for replay, places in zip(self._replays, interleave(numbers), strict=True):
+            if len(places):
+                replay.fill(batch, places, rng, with_return_only=with_return_only)
+        return batch
 
 
 def split(batch_size: int, shares: Sequence[float]) -> list[int]:
@@ -74,19 +73,3 @@ def interleave(numbers: Sequence[int]) -> list[Array]:
     places = np.empty(len(keys), np.int64)
     places[np.argsort(keys, kind="stable")] = np.arange(len(keys))
     return np.split(places, np.cumsum(numbers)[:-1])
-
-
-def _merge(drawn: list[tuple[Batch, Array]], batch_size: int) -> Batch:
-    def merged(arrays: list[Array]) -> Array:
-        out = np.empty((batch_size, *arrays[0].shape[1:]), arrays[0].dtype)
-        for array, (_, places) in zip(arrays, drawn, strict=True):
-            out[places] = array
-        return out
-
-    batches = [batch for batch, _ in drawn]
-    names = ("state", "next_state", "action", "reward", "terminated", "mc_return")
-    return Batch(
-        images={name: merged([b.images[name] for b in batches]) for name in batches[0].images},
-        next_images={name: merged([b.next_images[name] for b in batches]) for name in batches[0].next_images},
-        **{name: merged([getattr(b, name) for b in batches]) for name in names},
-    )

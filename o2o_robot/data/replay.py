@@ -144,11 +144,23 @@ class ReplayBuffer:
 
         with_return_only: leave out those whose mc_return is -inf (running or abandoned episodes; tail "invalid").
         """
+        batch = empty_batch(self.spec, self.n_action, batch_size)
+        self.fill(batch, None, rng, with_return_only=with_return_only)
+        return batch
+
+    def fill(self, batch: Batch, places: Array | None, rng: np.random.Generator, *, with_return_only: bool) -> None:
+        """Draw transitions into the rows `places` of `batch` (None: into all of them)."""
         pool = self._pool(with_return_only)
         if not len(pool):
             raise DataError("the replay holds no transition to sample; add an episode, or wait for the second step")
-        rows = pool[rng.integers(len(pool), size=batch_size)]
-        return self._gather(rows, (rows + 1) % self.capacity_steps)
+        rows = pool[rng.integers(len(pool), size=len(batch.reward) if places is None else len(places))]
+        next_rows = (rows + 1) % self.capacity_steps
+        for camera in self.spec.cameras:
+            _copy_rows(self._ring[f"images/{camera}"], rows, batch.images[camera], places)
+            _copy_rows(self._ring[f"images/{camera}"], next_rows, batch.next_images[camera], places)
+        for name in ("state", "action", "reward", "terminated", "mc_return"):
+            _copy_rows(self._ring[name], rows, getattr(batch, name), places)
+        _copy_rows(self._ring["state"], next_rows, batch.next_state, places)
 
     def require_transform(self, transform: RewardTransform) -> None:
         """Raises ConfigError where TD targets by `transform` would not have the units of the mc_returns held here."""
@@ -166,9 +178,13 @@ class ReplayBuffer:
         return tables
 
     def state_dict(self) -> dict[str, Array]:
-        """Everything needed to go on as if nothing had happened, as NumPy arrays (the used part of the ring)."""
+        """Everything needed to go on as if nothing had happened, as NumPy arrays.
+
+        The ring's used part comes as read-only views, not copies (it may fill half the memory): write them out before
+        the replay changes.
+        """
         used = self.capacity_steps if self._ring["used"].all() else self._cursor
-        state = {f"ring/{name}": array[:used].copy() for name, array in self._ring.items()}
+        state = {f"ring/{name}": _read_only(array[:used]) for name, array in self._ring.items()}
         state["cursor"] = np.array([self._cursor, self._steps_added, self._open_index, self.capacity_steps], np.int64)
         state["open_id"] = _as_bytes(self._open_id or "")
         return state | {"fingerprint": _as_bytes(self._fingerprint())}
@@ -193,22 +209,6 @@ class ReplayBuffer:
         self._cursor, self._steps_added, self._open_index = cursor, steps_added, open_index
         self._open_id = bytes(state["open_id"]).decode() or None
         self._pools.clear()
-
-    def _gather(self, rows: Array, next_rows: Array) -> Batch:
-        ring, side = self._ring, self.spec.image_size
-        # One block for all frames: the allocator keeps one block of a known size, four of them it gives back to the
-        # operating system after every batch, and the page faults then cost twenty times the copying.
-        frames = np.empty((len(self.spec.cameras), 2, len(rows), side, side, 3), np.uint8)
-        for camera, (now, after) in zip(self.spec.cameras, frames, strict=True):
-            np.take(ring[f"images/{camera}"], rows, axis=0, out=now, mode="clip")  # "raise" would copy twice
-            np.take(ring[f"images/{camera}"], next_rows, axis=0, out=after, mode="clip")
-        low = {name: ring[name][rows] for name in ("state", "action", "reward", "terminated", "mc_return")}
-        return Batch(
-            images={camera: frames[i, 0] for i, camera in enumerate(self.spec.cameras)},
-            next_images={camera: frames[i, 1] for i, camera in enumerate(self.spec.cameras)},
-            next_state=ring["state"][next_rows],
-            **low,
-        )
 
     def _pool(self, with_return_only: bool) -> Array:
         """Rows that may be drawn; built once after each change, so that drawing is one integer a row."""
@@ -276,11 +276,44 @@ def _empty_ring(n_rows: int, spec: ObservationSpec, n_action: int) -> dict[str, 
     return ring | {"source": np.zeros(n_rows, "u1"), "mode": np.zeros(n_rows, "u1"), "revision": np.zeros(n_rows, "i8")}
 
 
+def empty_batch(spec: ObservationSpec, n_action: int, batch_size: int) -> Batch:
+    """A Batch of `batch_size` rows whose values are still to be written.
+
+    All frames lie in one block: the allocator keeps one block of a known size for the next batch, while four smaller
+    ones go back to the operating system each time, and the page faults then cost five times the copying.
+    """
+    side = spec.image_size
+    frames = np.empty((len(spec.cameras), 2, batch_size, side, side, 3), np.uint8)
+    return Batch(
+        images={camera: frames[i, 0] for i, camera in enumerate(spec.cameras)},
+        next_images={camera: frames[i, 1] for i, camera in enumerate(spec.cameras)},
+        state=np.empty((batch_size, spec.n_state), np.float32),
+        next_state=np.empty((batch_size, spec.n_state), np.float32),
+        action=np.empty((batch_size, n_action), np.float32),
+        reward=np.empty(batch_size, np.float32),
+        terminated=np.empty(batch_size, np.bool_),
+        mc_return=np.empty(batch_size, np.float32),
+    )
+
+
+def _copy_rows(ring: Array, rows: Array, out: Array, places: Array | None) -> None:
+    if places is None:
+        np.take(ring, rows, axis=0, out=out, mode="clip")  # rows are in range; "raise" would copy twice
+    else:
+        out[places] = np.take(ring, rows, axis=0)
+
+
 def _check_field(name: str, holder: Mapping[str, Array], shape: tuple[int, ...], remedy: str) -> None:
     if name not in holder:
         raise DataError(f"'{name}' is not in the recording, which has {', '.join(holder) or 'nothing'}; {remedy}")
     if holder[name].shape[1:] != shape:
         raise DataError(f"'{name}' has shape {holder[name].shape[1:]}, the spec says {shape}; {remedy}")
+
+
+def _read_only(array: Array) -> Array:
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _mode_code(mode: Mode | str | None) -> int:

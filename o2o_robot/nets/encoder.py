@@ -67,7 +67,7 @@ class StateEncoder(nn.Module):
 
 
 class ObservationEncoder(nn.Module):
-    """Images by camera and state (B, n_state) to a latent (B, n_latent), a part for each camera and one for the state."""
+    """Images by camera and state (B, n_state) to one latent (B, n_latent), a part each."""
 
     def __init__(self, spec: ObservationSpec, convs: Sequence[Conv], *, image_latent: int, state_latent: int) -> None:
         super().__init__()

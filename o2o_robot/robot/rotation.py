@@ -8,7 +8,6 @@ import numpy as np
 
 from o2o_robot.types import Array
 
-
 Quat = tuple[float, float, float, float]
 
 

@@ -279,5 +279,5 @@ def _why_unfit(target: Pose, state: ArmState) -> Reason:
 
 
 def _normalised(target: Pose) -> Pose:
-    norm = np.linalg.norm(target.quat_xyzw)
-    return target if norm == 1.0 else Pose(target.position_m, target.quat_xyzw / norm)
+    norm = float(np.linalg.norm(target.quat_xyzw))
+    return target if abs(norm - 1.0) < 1e-12 else Pose(target.position_m, target.quat_xyzw / norm)

@@ -46,8 +46,9 @@ def pass_through(limits: Iterable[Limit], target: Pose, state: ArmState) -> Verd
     """Ask each limit in turn, each about the answer of the one before."""
     reasons = NONE
     for limit in limits:
-        verdict = limit(target, state)
-        target, reasons = verdict.target, reasons | verdict.reasons
+        target, why = limit(target, state)
+        if why:
+            reasons |= why
     return Verdict(target, reasons)
 
 

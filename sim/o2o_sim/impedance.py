@@ -60,6 +60,6 @@ class CartesianImpedance:
         posture = c.posture_nm_rad * (self._posture_rad - data.qpos) - c.posture_nms_rad * data.qvel
         return data.qfrc_bias + self._force_map @ a + self._posture_map @ posture
 
-    def tool_wrench(self, data: mujoco.MjData) -> np.ndarray:
-        """The wrench (6,) of the world on the tool, base frame, from joint torques as the vendor's arm estimates it."""
-        return self._to_tool_wrench @ data.qfrc_constraint
+    def tool_wrench(self, external_nm: np.ndarray) -> np.ndarray:
+        """The wrench (6,) of the world on the tool, base frame, that external joint torques (7,) amount to."""
+        return self._to_tool_wrench @ external_nm

@@ -19,6 +19,7 @@ from o2o_sim.scene import READY_RAD, build_model
 from o2o_sim.tasks import make_task
 
 NS_PER_S = 1_000_000_000
+TOUCH_FILTER_S = 0.05  # the vendor low-passes its external torques too; an impact of 2 ms is no steady push
 
 
 class Twin:
@@ -66,6 +67,7 @@ class Twin:
         self._control.refresh(data)
         self._goal_m = data.site_xpos[self._tool].copy()
         self._reference, self._since_target_s = AT_REST, self.config.impedance.slew_s
+        self._external_nm = np.zeros(model.nv)
         self._pictures: dict[str, np.ndarray] = {}
 
     def aim(self, target: Pose) -> None:
@@ -91,6 +93,7 @@ class Twin:
         if n < 1:
             raise ArmError(f"cannot advance by {duration_s} s; the physics step is {1 / self.config.physics_hz} s")
         model, data, dt_s = self._model, self._data, 1.0 / self.config.physics_hz
+        blend = dt_s / (TOUCH_FILTER_S + dt_s)
         path = self._reference_at(np.arange(1, n + 1) * dt_s)
         for k in range(n):
             mujoco.mj_step1(model, data)
@@ -99,6 +102,7 @@ class Twin:
             now = Reference(path.offset[k], path.rate[k], path.acceleration[k])
             data.ctrl[:] = self._control.torque(data, self._goal_m, self._goal_R, now)
             mujoco.mj_step2(model, data)
+            self._external_nm += blend * (data.qfrc_constraint - self._external_nm)
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
         mujoco.mj_camlight(model, data)
@@ -122,7 +126,7 @@ class Twin:
             dq_rad=data.qvel.copy(),
             tool=Pose(data.site_xpos[self._tool].copy(), _xyzw(quat_wxyz)),
             gripper_m=0.016,
-            wrench=self._control.tool_wrench(data),
+            wrench=self._control.tool_wrench(self._external_nm),
         )
 
     def image(self, camera: str) -> np.ndarray:

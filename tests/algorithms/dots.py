@@ -12,11 +12,13 @@ import numpy as np
 
 from o2o_robot.types import Array, Episode, Observation, ObservationSpec
 
-SIDE = 64
-SPEC = ObservationSpec(("wrist", "front"), SIDE, (("tool_position_m", 3),))
 SCALE_M = 0.025
 LIMIT = 50
 RED, BLUE, TOOL = (220, 40, 40), (40, 60, 220), (240, 240, 240)
+
+
+def spec(side: int = 64) -> ObservationSpec:
+    return ObservationSpec(("wrist", "front"), side, (("tool_position_m", 3),))
 
 
 @dataclass
@@ -24,6 +26,7 @@ class DotTask:
     """Workspace 0.3 m x 0.3 m x 0.1 m. Success: within 10 mm of the red dot sideways and below 10 mm."""
 
     rng: np.random.Generator
+    side: int = 64
     tool_m: Array = field(default_factory=lambda: np.zeros(3))
     red_m: Array = field(default_factory=lambda: np.zeros(2))
     blue_m: Array = field(default_factory=lambda: np.zeros(2))
@@ -51,8 +54,8 @@ class DotTask:
         return Observation(self.t * 100_000_000, images, state)
 
     def _draw(self, centre_m: Array, width_m: float) -> Array:
-        axis = (np.arange(SIDE) + 0.5) / SIDE * width_m - width_m / 2
-        image = np.full((SIDE, SIDE, 3), 90, np.uint8)
+        axis = (np.arange(self.side) + 0.5) / self.side * width_m - width_m / 2
+        image = np.full((self.side, self.side, 3), 90, np.uint8)
         marks = ((self.red_m, RED, 0.016), (self.blue_m, BLUE, 0.016), (self.tool_m[:2], TOOL, 0.006))
         for at_m, colour, radius_m in marks:
             dx, dy = axis[None, :] - (at_m[0] - centre_m[0]), axis[:, None] - (at_m[1] - centre_m[1])
@@ -69,7 +72,6 @@ class DotTask:
 
 def demonstrate(task: DotTask, *, noise: float, wrong: float) -> Episode:
     """One episode of the expert, who with probability `wrong` goes for the blue dot."""
-    goal_m = None
     observations, actions, rewards = [task.reset()], [], []
     goal_m = task.blue_m if task.rng.random() < wrong else task.red_m
     bias = task.rng.normal(0, noise * 0.3, 3).astype(np.float32)

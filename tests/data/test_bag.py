@@ -78,7 +78,7 @@ def test_a_file_cut_anywhere_is_refused_in_one_line_that_names_it(whole, tmp_pat
     cut = tmp_path / "cut.mcap"
     content = whole.read_bytes()
     cut.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(DataError, match=r"cut\.mcap") as caught:
+    with pytest.raises(DataError, match=r"cut\.mcap: (truncated|the file is empty|not an MCAP)") as caught:
         count(cut)
     assert "\n" not in str(caught.value)
 
@@ -136,6 +136,17 @@ def test_a_file_that_is_no_bag_is_told_apart_by_what_it_is(tmp_path, name, conte
     path.write_bytes(content)
     with pytest.raises(DataError, match=said):
         Bag.open(path).topics()
+
+
+def test_a_database_whose_message_is_a_number_is_refused_before_that_many_bytes_are_made(tmp_path):
+    path = tmp_path / "a.db3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE topics (id INTEGER, name TEXT, type TEXT, serialization_format TEXT)")
+        connection.execute("CREATE TABLE messages (id INTEGER, topic_id INTEGER, timestamp INTEGER, data BLOB)")
+        connection.execute("INSERT INTO topics VALUES (1, '/t', 'std_msgs/msg/String', 'cdr')")
+        connection.execute("INSERT INTO messages VALUES (1, 1, 5, 1000000000000)")
+    with pytest.raises(DataError, match="not a stamp and bytes"):
+        list(Bag.open(path).messages({"/t"}))
 
 
 def test_a_database_of_another_program_is_refused(tmp_path):

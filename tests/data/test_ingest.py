@@ -43,7 +43,7 @@ def assert_same(found: Episode, expected: Episode) -> None:
     assert {key: found.meta[key] for key in expected.meta} == expected.meta
 
 
-@pytest.mark.parametrize("namespace", ["/", "/robot_1/arm/"])
+@pytest.mark.parametrize("namespace", ["/", "", "/robot_1/arm/"])
 @pytest.mark.parametrize("is_success", [True, False])
 def test_an_episode_recorded_by_the_graph_is_stored_array_by_array_as_it_was(tmp_path, namespace, is_success):
     episode = make_episode(3, n_steps=9, is_success=is_success)
@@ -82,6 +82,14 @@ def test_an_episode_that_lost_a_message_is_left_out_and_its_neighbour_stays(tmp_
     report = report_of(tmp_path / "s")
     assert said in report["bags"][0]["reason"]
     assert_counts_add_up(report)
+
+
+def test_a_reward_counts_once_and_a_silent_judge_gives_none(tmp_path):
+    episode = make_episode(0, is_success=False)
+    episode = dataclasses.replace(episode, reward=np.arange(1, 7, dtype=np.float32))
+    bag = write_twin_bag(tmp_path / "a.mcap", episode, skip=frozenset({"task_state@3"}))
+    assert main([bag], out=tmp_path / "s") == 0
+    assert read_all(tmp_path / "s")[0].reward.tolist() == [1, 2, 0, 4, 5, 6]
 
 
 def test_a_lost_frame_leaves_the_episode_out_where_the_one_before_is_too_old(tmp_path):
@@ -142,10 +150,10 @@ def test_a_faster_camera_is_thinned_to_the_rate_and_what_fell_between_ticks_is_s
 
 
 def test_a_state_older_than_the_tolerance_is_counted_as_such(tmp_path):
-    bag, contract = _teleop(tmp_path, [(i * PERIOD_NS, i) for i in range(1, 20)], silent=frozenset({5, 6, 7}))
+    bag, contract = _teleop(tmp_path, [(i * PERIOD_NS, i) for i in range(1, 20)], silent=frozenset({5, 6, 7, 8}))
     assert main([bag], out=tmp_path / "s", contract=str(contract)) == 0
     (episode,) = read_all(tmp_path / "s")
-    assert (episode.stamp_ns // PERIOD_NS).tolist() == list(range(8, 20))
+    assert (episode.stamp_ns // PERIOD_NS).tolist() == list(range(9, 20))
     bags = report_of(tmp_path / "s")
     assert_counts_add_up(bags)
     assert bags["bags"][0]["topics"]["/state"]["out_of_tolerance"] == 1
@@ -211,9 +219,9 @@ def test_stamps_of_receipt_stand_in_where_the_header_has_none_and_that_is_said(t
 
 def test_a_recording_too_large_for_memory_is_stored_the_same(tmp_path, monkeypatch):
     bag, contract = _teleop(tmp_path, [(i * PERIOD_NS, i) for i in range(1, 30)])
-    main([bag], out=tmp_path / "s", contract=str(contract))
+    main([bag], out=tmp_path / "s", contract=str(contract), hz=5.0)
     monkeypatch.setattr("o2o_robot.data.streams.Recording.load.__func__.__kwdefaults__", {"keep_bytes": 5000})
-    main([bag], out=tmp_path / "t", contract=str(contract))
+    main([bag], out=tmp_path / "t", contract=str(contract), hz=5.0)
     assert_same(read_all(tmp_path / "t")[0], read_all(tmp_path / "s")[0])
 
 

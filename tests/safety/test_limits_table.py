@@ -78,7 +78,9 @@ def test_every_bit_of_a_mask_has_one_name(mask):
 
 def test_reasons_fit_the_wire_and_keep_their_numbers():
     assert max(Reason) < 2**31
-    assert [int(r) for r in (Reason.NOT_FINITE, Reason.WORKSPACE, Reason.STALE_COMMAND, Reason.HOLD, Reason.LATCHED)] == [
+    assert [
+        int(r) for r in (Reason.NOT_FINITE, Reason.WORKSPACE, Reason.STALE_COMMAND, Reason.HOLD, Reason.LATCHED)
+    ] == [
         1,
         2,
         128,

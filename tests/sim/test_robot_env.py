@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("o2o_sim.engine", reason="needs mujoco")
-gymnasium = pytest.importorskip("gymnasium")
+pytest.importorskip("gymnasium")
+import gymnasium
 from gymnasium.utils.env_checker import check_env
 
 import o2o_sim  # noqa: F401  (registers the ids)

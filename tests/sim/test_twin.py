@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,8 +47,9 @@ def test_a_seed_gives_the_same_states_and_pictures_whatever_ran_before(twin: Twi
 
 
 def test_a_seed_gives_the_same_states_and_pictures_in_another_process() -> None:
-    code = "import sys; sys.path.insert(0, 'tests/sim'); import test_twin as t; print(t.walk(t.Twin(), 3))"
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = "import test_twin as t; print(t.walk(t.Twin(), 3))"
+    here = Path(__file__).parent
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=here)
     assert there.stdout.strip() == walk(Twin(), seed=3)
 
 
@@ -83,7 +85,7 @@ def test_a_25_mm_step_settles_in_one_period_without_much_overshoot(twin: Twin, a
             twin.step(Pose(goal_m, DOWN), duration_s=0.01)
             path.append((twin.arm_state().tool.position_m - start_m)[axis] / step_m)
         assert path[9] > 0.85
-        assert max(path) < 1.08
+        assert max(path) < 1.03
         assert path[-1] == pytest.approx(1.0, abs=0.01)
 
 

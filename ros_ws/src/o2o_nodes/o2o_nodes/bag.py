@@ -1,11 +1,12 @@
-"""One MCAP file an episode, from serialised messages, with what came just before the start kept in hand."""
+"""One MCAP file an episode, from serialised messages. What belongs to an episode is told by stamps, not by arrival:
+a START or END may overtake, or be overtaken by, the messages of any other topic."""
 
 from __future__ import annotations
 
 import struct
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from o2o_msgs.msg import EpisodeEvent
 from rclpy.serialization import serialize_message
@@ -15,25 +16,32 @@ from o2o_robot.data.mcap_writer import McapEpisodeWriter, schema_text
 
 # sensors speak of every instant; these do not, and an episode may end without them
 OF_NO_INSTANT = {"episode", "action", "executed_action", "safety_state"}
-IN_HAND = 2048  # messages kept while no episode runs: two seconds of everything a robot publishes
+IN_HAND_BYTES = 64_000_000  # of latest messages, from which a START takes those that came before it
+
+
+class Raw(NamedTuple):
+    """A serialised message: its topic, its bytes, when it was heard, and its own stamp."""
+
+    topic: str
+    cdr: bytes
+    heard_ns: int
+    stamp_ns: int
 
 
 class EpisodeBag:
-    """Messages are kept in hand; a START takes those from its stamp on, and an END finishes the file.
+    """bag.add(topic, cdr, heard_ns) for every message, bag.on_event(event, heard_ns) at START and END, bag.close() at last.
 
-    The END may overtake the last messages of other topics, so the file is finished when every executed action and every
-    sensor's word on the final instant are in it, or when the next episode starts.
+    A file is finished when its END is known and every executed action and every sensor's word on the final instant are
+    in it; until then it stays `.part`. An episode whose END never came is not a bag.
     """
 
-    def __init__(self, folder: Path, logger: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         self.written = self.messages = self.steps_written = 0
-        self._folder, self._logger = folder, logger
+        self._folder = folder
         self._types: dict[str, tuple[str, str]] = {}
-        self._in_hand: deque[tuple[str, bytes, int]] = deque(maxlen=IN_HAND)
-        self._writer: McapEpisodeWriter | None = None
-        self._end: EpisodeEvent | None = None
-        self._latest_ns: dict[str, int] = {}
-        self._executed = 0
+        self._in_hand: deque[Raw] = deque()
+        self._in_hand_bytes = 0
+        self._open: list[_File] = []
         self.register("episode", EpisodeEvent)
 
     def register(self, topic: str, kind: type) -> None:
@@ -41,66 +49,80 @@ class EpisodeBag:
         name = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
         self._types[topic] = (name, schema_text(name))
 
-    def add(self, topic: str, cdr: bytes, log_time_ns: int) -> None:
-        if self._writer is not None:
-            self._write(topic, cdr, log_time_ns)
-            self._finish_if_whole()
-        else:
-            self._in_hand.append((topic, bytes(cdr), log_time_ns))
+    def add(self, topic: str, cdr: bytes, heard_ns: int) -> None:
+        raw = Raw(topic, bytes(cdr), heard_ns, header_stamp_ns(cdr))
+        for file in self._open:
+            file.offer(raw)
+        self._finish_whole_ones()
+        self._in_hand.append(raw)
+        self._in_hand_bytes += len(raw.cdr)
+        while self._in_hand_bytes > IN_HAND_BYTES:
+            self._in_hand_bytes -= len(self._in_hand.popleft().cdr)
 
-    def on_event(self, event: EpisodeEvent, log_time_ns: int) -> None:
+    def on_event(self, event: EpisodeEvent, heard_ns: int) -> None:
+        raw = Raw("episode", serialize_message(event), heard_ns, convert.stamp_ns(event.header.stamp))
         if event.kind == EpisodeEvent.START:
-            self._start(event, log_time_ns)
-        elif self._writer is not None:
-            self._write("episode", serialize_message(event), log_time_ns)
-            self._end = event
-            self._finish_if_whole()
+            file = _File(self._folder / f"{event.id}.mcap", self._types, raw.stamp_ns)
+            self._open.append(file)
+            for earlier in (raw, *self._in_hand):
+                file.offer(earlier)
+        for file in self._open:
+            if event.kind == EpisodeEvent.END and file.path.stem == event.id:
+                file.offer(raw)
+                file.end = event
+        self._finish_whole_ones()
 
     def close(self) -> None:
-        """Finish a file whose END came; an episode cut short is not a bag."""
-        if self._writer is None:
+        """Finish what has its END, whole or not (a reader will say what it lacks); drop what has none."""
+        for file in self._open:
+            if file.end is None:
+                file.writer.abort()
+            else:
+                self._finish(file)
+        self._open = []
+
+    def _finish_whole_ones(self) -> None:
+        for file in [file for file in self._open if file.is_whole]:
+            self._finish(file)
+            self._open.remove(file)
+
+    def _finish(self, file: _File) -> None:
+        assert file.end is not None
+        file.writer.finish()
+        self.written += 1
+        self.messages += file.writer.n_messages
+        self.steps_written += file.end.n_steps
+
+
+class _File:
+    """An episode's file on its way: takes what is stamped within it, knows what is still missing."""
+
+    def __init__(self, path: Path, types: dict[str, tuple[str, str]], first_ns: int) -> None:
+        self.path, self.writer = path, McapEpisodeWriter(path)
+        self.end: EpisodeEvent | None = None
+        self._first_ns = first_ns
+        self._executed = 0
+        self._latest_ns = dict.fromkeys(types.keys() - OF_NO_INSTANT, 0)
+        for topic, (name, text) in types.items():
+            self.writer.register(topic, name, text)
+
+    @property
+    def is_whole(self) -> bool:
+        if self.end is None or self._executed < self.end.n_steps:
+            return False
+        return all(latest_ns >= self._final_ns for latest_ns in self._latest_ns.values())
+
+    @property
+    def _final_ns(self) -> int:
+        return convert.stamp_ns(self.end.header.stamp) if self.end is not None else 2**63
+
+    def offer(self, raw: Raw) -> None:
+        if not self._first_ns <= raw.stamp_ns <= self._final_ns:
             return
-        if self._end is not None:
-            self._finish()
-        else:
-            self._writer.abort()
-            self._writer = None
-
-    def _start(self, event: EpisodeEvent, log_time_ns: int) -> None:
-        self.close()
-        self._writer = McapEpisodeWriter(self._folder / f"{event.id}.mcap")
-        self._end, self._executed = None, 0
-        self._latest_ns = dict.fromkeys(self._types.keys() - OF_NO_INSTANT, 0)
-        for topic, (name, text) in self._types.items():
-            self._writer.register(topic, name, text)
-        self._write("episode", serialize_message(event), log_time_ns)
-        first_ns = convert.stamp_ns(event.header.stamp)
-        for topic, cdr, seen_ns in self._in_hand:
-            if header_stamp_ns(cdr) >= first_ns:
-                self._write(topic, cdr, seen_ns)
-        self._in_hand.clear()
-
-    def _write(self, topic: str, cdr: bytes, log_time_ns: int) -> None:
-        assert self._writer is not None
-        stamp_ns = header_stamp_ns(cdr)
-        self._writer.write(topic, cdr, log_time_ns=log_time_ns, publish_time_ns=stamp_ns)
-        self.messages += 1
-        self._executed += topic == "executed_action"
-        if topic in self._latest_ns:
-            self._latest_ns[topic] = stamp_ns
-
-    def _finish_if_whole(self) -> None:
-        if self._end is None or self._executed < self._end.n_steps:
-            return
-        final_ns = convert.stamp_ns(self._end.header.stamp)
-        if all(latest_ns >= final_ns for latest_ns in self._latest_ns.values()):
-            self._finish()
-
-    def _finish(self) -> None:
-        assert self._writer is not None and self._end is not None
-        self._writer.finish()
-        self.written, self.steps_written = self.written + 1, self.steps_written + self._end.n_steps
-        self._writer = self._end = None
+        self.writer.write(raw.topic, raw.cdr, log_time_ns=raw.heard_ns, publish_time_ns=raw.stamp_ns)
+        self._executed += raw.topic == "executed_action"
+        if raw.topic in self._latest_ns:
+            self._latest_ns[raw.topic] = raw.stamp_ns
 
 
 def header_stamp_ns(cdr: bytes) -> int:

@@ -110,6 +110,7 @@ def executed(message: m.ExecutedAction) -> Executed:
 def executed_message(value: Executed) -> m.ExecutedAction:
     message = m.ExecutedAction(seq=value.seq, policy_revision=value.revision, source=int(value.source))
     message.header.stamp = stamp(value.stamp_ns)
+    message.header.stamp = stamp(value.stamp_ns)
     message.proposed = value.proposed.astype(np.float32)
     message.executed = value.values.astype(np.float32)
     message.reasons = int(value.reasons)

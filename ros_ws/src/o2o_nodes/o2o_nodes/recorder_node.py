@@ -39,14 +39,16 @@ class RecorderNode(HouseNode):
         if store:
             self._store = EpisodeStore.open_or_create(store)
         self._recorder = Recorder(self._store) if store else None
-        self._bag = EpisodeBag(Path(bags), self.get_logger()) if bags else None
+        self._bag = EpisodeBag(Path(bags)) if bags else None
         self._state_out = self.create_publisher(m.RecorderState, "recorder_state", qos.LATCHED)
         if self._bag is not None:
             self._listen_raw({**RELAYED, **{f"{name}/color/image_raw": Image for name in cameras}})
-        self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)
+        self._must_be_heard = ["joint_states", "current_pose", "executed_action"] if bags else []
+        self._must_be_heard += [f"{name}/color/image_raw" for name in cameras] if bags else []
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
 
     def start(self) -> None:
+        self._listening = self.create_timer(0.05, self._listen_when_ready, clock=STEADY)
         self.create_timer(1.0, self._tell, clock=STEADY)
         self._tell()
 
@@ -72,12 +74,17 @@ class RecorderNode(HouseNode):
     def _listen_raw(self, topics: dict[str, type]) -> None:
         bag = self._bag
         assert bag is not None
-        profile = qos.sensor_in(lockstep=self.lockstep)
         for topic, kind in topics.items():
             bag.register(topic, kind)
             self.create_subscription(
-                kind, topic, lambda raw, topic=topic: bag.add(topic, raw, self._wall_ns()), profile, raw=True
+                kind, topic, lambda raw, topic=topic: bag.add(topic, raw, self._wall_ns()), qos.RECORD, raw=True
             )
+
+    def _listen_when_ready(self) -> None:
+        """Subscribe to `step` last: whoever runs the session waits for that, and then nothing of episode 0 is missed."""
+        if all(self.count_publishers(topic) for topic in self._must_be_heard):
+            self.destroy_timer(self._listening)
+            self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)
 
     def _on_step(self, message: m.Step) -> None:
         if self._recorder is not None:

@@ -1,0 +1,85 @@
+"""How long the guard takes to judge one target: 10,000 random ones. Prints a table, writes results/guard.json."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+import numpy as np
+
+from o2o_robot.robot.kinematics import SerialArm
+from o2o_robot.robot.rotation import rotated
+from o2o_robot.safety.guard import Guard
+from o2o_robot.safety.guard_config import GuardConfig, build_guard, twin
+from o2o_robot.safety.limits_table import ArmFacts, fr3_conservative
+from o2o_robot.types import ArmState, Pose
+
+N_TARGETS = 10_000
+BUDGET_P99_MS = 0.5
+RESULT = Path(__file__).parent / "results" / "guard.json"
+
+
+def random_state(rng: np.random.Generator, arm: SerialArm, facts: ArmFacts, config: GuardConfig) -> ArmState:
+    """A state inside the joint box and the workspace, with a wrench, so that every limit has work to do."""
+    while True:
+        q_rad = rng.uniform(facts.min_rad, facts.max_rad)
+        tool = arm.fk(q_rad)
+        if np.all((tool.position_m > config.workspace_min_m) & (tool.position_m < config.workspace_max_m)):
+            return ArmState(0, q_rad, np.zeros(7), tool, wrench=rng.normal(0, 20, 6))
+
+
+def judge_all(guard: Guard, states: list[ArmState], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    """Wall and own-thread processor seconds of each judgement, (n,) each, and the share that was changed."""
+    wall_s, cpu_s = np.empty(len(states)), np.empty(len(states))
+    for i, state in enumerate(states):
+        quat = rotated(state.tool.quat_xyzw, rng.normal(0, 0.05, 3))
+        target = Pose(state.tool.position_m + rng.uniform(-0.04, 0.04, 3), quat)
+        cpu, wall = time.thread_time(), time.perf_counter()
+        guard.judge(target, state)
+        wall_s[i], cpu_s[i] = time.perf_counter() - wall, time.thread_time() - cpu
+    return wall_s, cpu_s, guard.snapshot().interventions / len(states)
+
+
+def quantiles_ms(seconds: np.ndarray) -> dict[str, float]:
+    named = {"p50": 50, "p99": 99, "p99.9": 99.9}
+    return {name: round(float(np.percentile(seconds, q)) * 1e3, 4) for name, q in named.items()}
+
+
+def main() -> None:
+    rng, facts = np.random.default_rng(0), fr3_conservative()
+    config = twin()
+    arm = facts.kinematics.with_tool(config.tool_offset_m, config.tool_quat_xyzw)
+    states = [random_state(rng, arm, facts, config) for _ in range(N_TARGETS)]
+    guard = build_guard(config)
+    guard.engage(0, 0.0, ArmState(0, states[0].q_rad, np.zeros(7), states[0].tool))
+    gc.freeze()
+    wall_s, cpu_s, changed = judge_all(guard, states, rng)
+    result = {
+        "what": "Guard.judge: six limits, asked twice, 7 joints",
+        "targets": N_TARGETS,
+        "share_changed": round(changed, 4),
+        "wall_ms": quantiles_ms(wall_s),
+        "cpu_ms": quantiles_ms(cpu_s),
+        "budget_p99_ms": BUDGET_P99_MS,
+        "machine": {"processor": _processor(), "cores": os.cpu_count(), "load_1min": round(os.getloadavg()[0], 2)},
+        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+    }
+    print(f"{'ms':>10} {'p50':>8} {'p99':>8} {'p99.9':>8}   (budget p99 {BUDGET_P99_MS})")
+    for name, seconds in (("wall", wall_s), ("cpu", cpu_s)):
+        print(f"{name:>10} " + " ".join(f"{value:8.3f}" for value in quantiles_ms(seconds).values()))
+    print(f"{changed:.1%} changed; {result['machine']}; {result['versions']}")
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+if __name__ == "__main__":
+    main()
