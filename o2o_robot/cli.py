@@ -7,7 +7,7 @@ import dataclasses
 import importlib
 import sys
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from o2o_robot.errors import O2OError
 
@@ -63,10 +63,11 @@ def _up(module: ModuleType, words: list[str]) -> int:
     for name, (settings, _) in GRAPHS.items():
         graph = graphs.add_parser(name, help=settings.__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         for field in dataclasses.fields(settings):
-            kind: Any = argparse.BooleanOptionalAction if isinstance(field.default, bool) else "store"
-            words_type = {} if isinstance(field.default, bool) else {"type": type(field.default)}
-            option = f"--{field.name.replace('_', '-')}"
-            graph.add_argument(option, action=kind, default=field.default, help=field.metadata["help"], **words_type)
+            option, default, told = f"--{field.name.replace('_', '-')}", field.default, field.metadata["help"]
+            if isinstance(default, bool):
+                graph.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=told)
+            else:
+                graph.add_argument(option, type=type(default), default=default, help=told)
     chosen = vars(parser.parse_args(words))
     name = chosen.pop("graph")
     return int(module.run(name, GRAPHS[name][0](**chosen)))

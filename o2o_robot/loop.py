@@ -72,10 +72,15 @@ class EpisodeLog:
     def ended(self) -> bool:
         return self.termination is not None
 
-    def add(self, observation: Observation, executed: Executed, judged_after: TaskState) -> Step:
-        """Publish the transition that starts at `observation`. Success and failure terminate, the time limit truncates."""
+    def add(
+        self, observation: Observation, executed: Executed, judged_after: TaskState, *, stopped: bool = False
+    ) -> Step:
+        """Publish the transition that starts at `observation`. Success and failure terminate, the time limit truncates.
+
+        stopped: the guard follows no command any more; that truncates too, and the task's outcome stays open.
+        """
         terminated = judged_after.success or judged_after.failure
-        truncated = not terminated and self.n_steps + 1 >= self.max_steps
+        truncated = not terminated and (stopped or self.n_steps + 1 >= self.max_steps)
         step = Step(self.episode, self.n_steps, observation, executed, judged_after.reward, terminated, truncated)
         self.publish(step)
         self.n_steps += 1
@@ -84,6 +89,8 @@ class EpisodeLog:
         if terminated:
             self.termination = Termination.TASK
             self.outcome = Outcome.SUCCESS if judged_after.success else Outcome.FAILURE
+        elif stopped:
+            self.termination = Termination.SAFETY
         elif truncated:
             self.termination, self.outcome = Termination.TIME_LIMIT, Outcome.FAILURE
         return step

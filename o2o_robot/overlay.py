@@ -12,6 +12,8 @@ from o2o_robot.errors import GraphError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "o2o_nodes"
+# what a node's process is given where the shell says nothing else
+DEFAULTS = {"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl"), "PYTHONUNBUFFERED": "1"}
 
 
 def prefix() -> Path:
@@ -42,9 +44,7 @@ def environment() -> dict[str, str]:
     if (wheels / "share" / "std_msgs").is_dir() and str(wheels) not in env["AMENT_PREFIX_PATH"].split(os.pathsep):
         env["AMENT_PREFIX_PATH"] += f"{os.pathsep}{wheels}"  # ROS 2 from pip lives in the venv
     env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # nobody else's robot; unset to span machines
-    env.setdefault("MUJOCO_GL", "egl")
-    env["PYTHONUNBUFFERED"] = "1"
-    return env
+    return env | DEFAULTS
 
 
 def _source(found: Path) -> dict[str, str]:

@@ -84,21 +84,19 @@ class Supervisor:
 
     def stop(self) -> None:
         """End every process in order, and write who they were and how they ended. Again, it does nothing."""
-        for one in sorted(self.running, key=lambda one: _order(one.process)):
-            _end(one)
+        by_name = {one.process.name: one for one in self.running}
+        for process in in_order_down([one.process for one in self.running]):
+            _end(by_name[process.name])
         write_json(self.run_dir / "processes.json", {"nodes": self.facts()})
 
     def facts(self) -> list[dict[str, Any]]:
         return [{"name": r.process.name, "pid": r.popen.pid, "exit_code": r.exit_code} for r in self.running]
 
     def _start(self, process: Process, env: dict[str, str]) -> Running:
-        params = self.run_dir / "params" / f"{process.name}.yaml"
-        params.parent.mkdir(parents=True, exist_ok=True)
-        params.write_text(yaml.safe_dump({f"/**/{process.name}": {"ros__parameters": process.parameters}}))
         log = self.run_dir / "logs" / f"{process.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        files = [str(params), *([process.params_file] if process.params_file else [])]
-        arguments = [word for name in files for word in ("--params-file", name)]
+        files = parameter_files(process, self.run_dir)
+        arguments = [word for path in files for word in ("--params-file", str(path))]
         executable = overlay.prefix() / "lib" / overlay.PACKAGE / process.name
         with log.open("wb") as out:
             popen = subprocess.Popen(
@@ -125,9 +123,23 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def _order(process: Process) -> int:
+def parameter_files(process: Process, run_dir: Path) -> list[Path]:
+    """Write a process's parameters into the run's folder; that file, then the robot's own. The later one wins."""
+    path = run_dir / "params" / f"{process.name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump({f"/**/{process.name}": {"ros__parameters": process.parameters}}))
+    return [path, *([Path(process.params_file)] if process.params_file else [])]
+
+
+def in_order_down(processes: Sequence[Process]) -> list[Process]:
+    """Who ends first to who ends last: what asks for motion, the learner, the recorder, the guard, the arm."""
     last = ("learner_node", "recorder_node", "arm_node", "twin_node")
-    return last.index(process.name) + 1 if process.name in last else 0
+    return sorted(processes, key=lambda process: last.index(process.name) + 1 if process.name in last else 0)
+
+
+def how_it_ended(exit_code: int) -> str:
+    """In words: a negative code is the signal that killed it."""
+    return f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with code {exit_code}"
 
 
 def _end(one: Running) -> None:
@@ -145,9 +157,9 @@ def _end(one: Running) -> None:
 
 
 def _obituary(one: Running) -> str:
-    code = one.exit_code
-    how = f"was killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with code {code}"
-    return f"{one.process.name} {how}; the others were stopped, the arm holds. Its last lines ({one.log}):\n{one.last_lines()}"
+    assert one.exit_code is not None
+    died = f"{one.process.name} {how_it_ended(one.exit_code)}"
+    return f"{died}; the others were stopped, the arm holds. Its last lines ({one.log}):\n{one.last_lines()}"
 
 
 def _die_with_parent() -> None:

@@ -74,17 +74,6 @@ class ArmState:
     gripper_m: float = 0.0
     wrench: Array | None = None
 
-    def proprioception(self) -> dict[str, Array]:
-        """The named fields a policy may choose from and the store keeps, each 1-d float32."""
-        fields = {
-            "q_rad": self.q_rad,
-            "dq_rad": self.dq_rad,
-            "tool_position_m": self.tool.position_m,
-            "tool_quat_xyzw": self.tool.quat_xyzw,
-            "gripper_m": [self.gripper_m],
-        }
-        return {name: np.asarray(value, np.float32) for name, value in fields.items()}
-
 
 @dataclass(frozen=True)
 class Observation:

@@ -114,7 +114,7 @@ def _ingest_all(paths: list[Path], store: EpisodeStore, settings: _Settings, con
         for path in paths:
             yield _ingest_one(path, store, settings, ranges, stored)
             progress.advance(bar)
-            if time.monotonic() - started > _SAY_AFTER_S:
+            if console.is_terminal and time.monotonic() - started > _SAY_AFTER_S:
                 progress.start()
     finally:
         if progress.live.is_started:  # stopping what never started would print an empty line

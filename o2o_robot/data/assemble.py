@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from o2o_robot.data import decode
-from o2o_robot.data.contract import ActionStream, Contract, StateField
+from o2o_robot.data.contract import Contract
 from o2o_robot.data.episode import validate
+from o2o_robot.data.observe import Undecodable, messages, observe, stack, vectors
 from o2o_robot.data.plan import Plan, plan_bag, plan_recorded
-from o2o_robot.data.streams import Fate, Raw, Recording
+from o2o_robot.data.streams import Fate, Recording
 from o2o_robot.errors import DataError
 from o2o_robot.types import Array, Episode, Mode, Outcome, Source, Termination
-
-_DECODERS = 2
-_IN_FLIGHT = 64  # images decoded at a time: full-size pixels never pile up
 
 
 class ActionRange(NamedTuple):
@@ -44,14 +39,6 @@ class Assembled(NamedTuple):
     episodes: list[Episode]
     notes: list[str]
     left_out: list[str]
-
-
-class _Undecodable(Exception):
-    """Messages of `topic` that no one can read, and why the first could not be."""
-
-    def __init__(self, topic: str, indices: list[int], reason: str) -> None:
-        super().__init__(reason)
-        self.topic, self.indices, self.reason = topic, indices, reason
 
 
 def assemble(
@@ -84,7 +71,7 @@ def command_values(recording: Recording, contract: Contract, names: dict[str, st
             continue
     if not rows:
         raise DataError(f"no command can be read from {topic}")
-    return _stack(rows, topic)
+    return stack(rows, topic)
 
 
 def _bag_as_episode(
@@ -94,10 +81,10 @@ def _bag_as_episode(
     while True:  # each round drops the messages that turned out unreadable, so it ends
         plan = _plan_again(recording, contract, names, notes)
         try:
-            images, state = _observe(recording, contract, names, plan)
-            command = _vectors(recording, names[contract.action.topic], plan.action, contract.action)
+            images, state = observe(recording, contract, names, plan)
+            command = vectors(recording, names[contract.action.topic], plan.action, contract.action)
             break
-        except _Undecodable as problem:
+        except Undecodable as problem:
             notes.append(f"{problem.topic}: {len(problem.indices)} unreadable messages ({problem.reason})")
             _forget_fates(recording)
             recording.streams[problem.topic].mark(problem.indices, Fate.UNDECODABLE)
@@ -160,7 +147,7 @@ def _recorded_episodes(recording: Recording, contract: Contract, names: dict[str
             plan = plan_recorded(recording, contract, names, start_ns.pop(event.id, 0), event)
             episodes.append(_recorded_episode(recording, contract, names, plan))
             notes += plan.notes
-        except _Undecodable as problem:
+        except Undecodable as problem:
             left_out.append(f"episode {event.id}: message {problem.indices[0]} of {problem.topic}: {problem.reason}")
         except DataError as problem:
             left_out.append(str(problem))
@@ -173,11 +160,11 @@ def _recorded_episodes(recording: Recording, contract: Contract, names: dict[str
 
 
 def _recorded_episode(recording: Recording, contract: Contract, names: dict[str, str], plan: Plan) -> Episode:
-    images, state = _observe(recording, contract, names, plan)
-    done = _messages(recording, names[contract.action.topic], plan.action)
+    images, state = observe(recording, contract, names, plan)
+    done = messages(recording, names[contract.action.topic], plan.action)
     reward = _rewards(recording, names[str(contract.reward)], plan.reward)
     end = plan.facts
-    action = _stack([np.asarray(m.executed, np.float32) for m in done], "executed actions")
+    action = stack([np.asarray(m.executed, np.float32) for m in done], "executed actions")
     last = np.arange(len(action)) == len(action) - 1
     is_terminal = end.termination == Termination.TASK.value
     if end.outcome == Outcome.SUCCESS.value and is_terminal and reward[-1] <= 0:
@@ -187,7 +174,7 @@ def _recorded_episode(recording: Recording, contract: Contract, names: dict[str,
         state=state,
         stamp_ns=plan.tick_ns,
         action=action,
-        proposed=_stack([np.asarray(m.proposed, np.float32) for m in done], "proposed actions"),
+        proposed=stack([np.asarray(m.proposed, np.float32) for m in done], "proposed actions"),
         reward=reward,
         terminated=last & is_terminal,
         truncated=last & (not is_terminal),
@@ -207,75 +194,10 @@ def _recorded_episode(recording: Recording, contract: Contract, names: dict[str,
     return episode
 
 
-def _observe(
-    recording: Recording, contract: Contract, names: dict[str, str], plan: Plan
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    state = {
-        name: _vectors(recording, names[each.topic], plan.observed[each.topic], each)
-        for name, each in contract.state.items()
-    }
-    images = {
-        name: _pictures(recording, names[each.topic], plan.observed[each.topic], each.side)
-        for name, each in contract.images.items()
-    }
-    return images, state
-
-
-def _pictures(recording: Recording, topic: str, index: Array, side: int) -> Array:
-    """The pictures of messages `index` (N,) as uint8 (N, side, side, 3), each message decoded once."""
-    once, place = np.unique(index, return_inverse=True)
-    pixels = np.empty((len(once), side, side, 3), np.uint8)
-    row = {int(number): i for i, number in enumerate(once)}
-    bad: list[tuple[int, str]] = []
-    n_seen = 0
-
-    def decode_one(raw: Raw) -> None:
-        try:
-            pixels[row[raw.number]] = decode.picture(recording.types.message(topic, raw.data), side)
-        except DataError as problem:
-            bad.append((raw.number, str(problem)))
-
-    with ThreadPoolExecutor(_DECODERS) as pool:  # OpenCV lets go of the interpreter lock
-        for some in _batches(recording.select({topic: once}), _IN_FLIGHT):
-            list(pool.map(decode_one, some))
-            n_seen += len(some)
-    if n_seen != len(once):
-        raise DataError(f"{topic}: {len(once)} images were there a moment ago, now {n_seen}; is the bag being written?")
-    if bad:
-        raise _Undecodable(topic, sorted(index for index, _ in bad), min(bad)[1])
-    return pixels if len(once) == len(index) else pixels[place]
-
-
-def _vectors(recording: Recording, topic: str, index: Array, what: StateField | ActionStream) -> Array:
-    """The field of `what` in messages `index` (N,) as float32 (N, k)."""
-    rows, bad = [], []
-    for number, message in zip(index, _messages(recording, topic, index), strict=True):
-        try:
-            rows.append(decode.numbers(message, what.field, what.joints, getattr(what, "default", None)))
-        except DataError as problem:
-            bad.append((int(number), str(problem)))
-    if bad:
-        raise _Undecodable(topic, [number for number, _ in bad], bad[0][1])
-    return _stack(rows, f"'{what.field}' of {topic}")
-
-
-def _messages(recording: Recording, topic: str, index: Array) -> list[Any]:
-    found: dict[int, Any] = {}
-    bad = []
-    for raw in recording.select({topic: np.unique(index)}):
-        try:
-            found[raw.number] = recording.types.message(topic, raw.data)
-        except DataError as problem:
-            bad.append((raw.number, str(problem)))
-    if bad:
-        raise _Undecodable(topic, [number for number, _ in bad], bad[0][1])
-    return [found[int(number)] for number in index]
-
-
 def _rewards(recording: Recording, topic: str, index: Array) -> Array:
     """Raw reward (T,) of the messages `index`; 0 where the judge said nothing (-1)."""
     reward = np.zeros(len(index), np.float32)
-    reward[index >= 0] = [message.reward for message in _messages(recording, topic, index[index >= 0])]
+    reward[index >= 0] = [message.reward for message in messages(recording, topic, index[index >= 0])]
     return reward
 
 
@@ -290,19 +212,6 @@ def _scaled(command: Array, action_range: ActionRange, contract: Contract) -> tu
     return np.clip(scaled, -1.0, 1.0).astype(np.float32), int((np.abs(scaled) > 1.0 + 1e-6).sum())
 
 
-def _stack(rows: list[Array], what: str) -> Array:
-    sizes = sorted({len(row) for row in rows})
-    if len(sizes) != 1:
-        raise DataError(f"{what}: messages hold {' and '.join(map(str, sizes))} values; their number must not change")
-    return np.stack(rows)
-
-
 def _forget_fates(recording: Recording) -> None:
     for stream in recording.streams.values():
         stream.fate[stream.fate != Fate.UNDECODABLE] = Fate.OUTSIDE_EPISODE
-
-
-def _batches(items: Iterable[Raw], size: int) -> Iterator[list[Raw]]:
-    iterator = iter(items)
-    while some := list(itertools.islice(iterator, size)):
-        yield some

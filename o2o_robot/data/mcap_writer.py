@@ -30,8 +30,8 @@ class McapEpisodeWriter:
         writer.register("/joint_states", "sensor_msgs/msg/JointState", schema_text("sensor_msgs/msg/JointState"))
         writer.write("/joint_states", cdr_bytes, log_time_ns=now_ns, publish_time_ns=now_ns)
 
-    zstd by default, as rosbag2 does: it takes 3 ms more than lz4 for each second of two small cameras, and joint states
-    and smooth images come out a fifth smaller (benchmarks/ingest.py).
+    zstd by default: up to a fifth smaller than lz4 on joint states, and at most twice its time, 3 ms for each second of
+    two 64x64 cameras (benchmarks/ingest.py).
     """
 
     def __init__(

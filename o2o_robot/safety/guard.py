@@ -59,6 +59,7 @@ class Guard:
         self._trouble = Watchdog(times.resume_s or 1e-9, self._clock)
         self._tally = Tally()
         self._state = GuardState.UNCONFIGURED
+        self._cause = NONE  # of the last stop or latch
         self._seen: Pose | None = None  # the last measured tool pose that was finite
         self._sent: Pose | None = None  # the last target let through
         self._hold: Pose | None = None  # where to stay, while holding
@@ -100,6 +101,7 @@ class Guard:
     def latch(self, reason: Reason = Reason.ESTOP) -> None:
         """Stop, from any state, until a person resets."""
         self._tally.tick(self._tally.tick_reasons | reason)
+        self._cause = reason
         self._state = GuardState.LATCHED
 
     def start_episode(self) -> Reason:
@@ -191,6 +193,8 @@ class Guard:
         """State, reasons, counts and ages, for SafetyState and the run's summary."""
         known, counts = self._tally.counts()
         reasons = self._tally.tick_reasons | self._tally.command_reasons
+        if self._state in (GuardState.SOFT_STOP, GuardState.LATCHED):
+            reasons |= self._cause  # it may be long over; who has to reset wants to know it
         ages = (self._silence.age_s, self._state_watch.age_s)
         return SafetySnapshot(
             self._state.value, reasons, known, counts, *ages, self._tally.commands, self._tally.interventions
@@ -224,7 +228,7 @@ class Guard:
         if self._state is not GuardState.RUN or not self._silence.expired:
             return NONE
         if self._silence.age_s > self._times.stop_s:
-            self._state = GuardState.SOFT_STOP
+            self._state, self._cause = GuardState.SOFT_STOP, Reason.STALE_COMMAND
         return Reason.STALE_COMMAND
 
     def _settle(self, reasons: Reason) -> None:
@@ -232,9 +236,9 @@ class Guard:
         if reasons & (LATCHING | STOPPING):
             self._trouble.feed()
         if self._state in _LIVE and reasons & LATCHING:
-            self._state = GuardState.LATCHED
+            self._state, self._cause = GuardState.LATCHED, reasons & LATCHING
         elif self._state in _MOVING and reasons & STOPPING:
-            self._state = GuardState.SOFT_STOP
+            self._state, self._cause = GuardState.SOFT_STOP, reasons & STOPPING
 
     def _why_not_moving(self) -> Reason:
         if self._state in _MOVING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from o2o_robot.robot.action import DeltaPosition
-from o2o_robot.robot.arm import Arm
 from o2o_robot.robot.env import RobotEnv
+from o2o_robot.safety.guard_config import GuardConfig, build_guard
+from o2o_robot.safety.guard_config import twin as twin_limits
+from o2o_robot.safety.guarded_arm import GuardedArm
 from o2o_sim.arm import MujocoArm
 from o2o_sim.camera import MujocoCamera
 from o2o_sim.config import TwinConfig
@@ -20,17 +21,25 @@ def make_env(
     config: TwinConfig | None = None,
     action_scale_m: float = 0.025,
     max_steps: int = 50,
-    guard: Callable[[Arm], Arm] | None = None,
+    guard: GuardConfig | None = None,
     render_mode: str | None = None,
 ) -> RobotEnv:
-    """An environment with a twin of its own. `guard` wraps the arm, e.g. `lambda arm: GuardedArm(arm, ...)`."""
+    """An environment with a twin of its own, behind the guard of the twin's limits or of those given."""
     twin = Twin(replace(config or TwinConfig(), task=task))
-    arm: Arm = MujocoArm(twin)
+    arm = GuardedArm(MujocoArm(twin), build_guard(replace(guard or twin_limits(), lockstep=True)))
+
+    def restart(seed: int) -> None:
+        """A new scene is a new cell: whatever stopped or latched the guard is gone with the old one."""
+        twin.reset(seed)
+        arm.guard.disengage()
+        arm.guard.reset()
+        arm.engage()
+
     return RobotEnv(
-        guard(arm) if guard else arm,
+        arm,
         {name: MujocoCamera(twin, name) for name in twin.config.cameras},
         judge=twin.task_state,
-        restart=twin.reset,
+        restart=restart,
         wait=twin.advance,
         space=DeltaPosition(scale_m=action_scale_m),
         period_s=twin.config.period_s,

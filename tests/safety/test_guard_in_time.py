@@ -126,6 +126,15 @@ def test_a_paused_ros_clock_does_not_hide_a_silent_policy():
     assert cell.guard.state is not GuardState.RUN or verdict.reasons & Reason.STALE_COMMAND
 
 
+def test_a_paused_ros_clock_does_not_hide_a_dead_driver():
+    cell = Cell()
+    last = cell.state()
+    for k in range(1, 5):
+        verdict = cell.guard.tick(0, 0.01 * k, last)
+    assert verdict.reasons & Reason.STALE_STATE
+    assert cell.guard.state is GuardState.SOFT_STOP
+
+
 def test_the_hold_pose_is_kept_and_does_not_creep_with_the_arm():
     cell = Cell()
     cell.tick()
@@ -271,6 +280,8 @@ def test_force_above_the_hard_limit_latches_between_commands():
     hit = replace(cell.state(), stamp_ns=cell.now_ns + 10 * MS, wrench=np.array([0, 0, 50.0, 0, 0, 0]))
     assert cell.tick(state=hit).reasons & Reason.FORCE_HARD
     assert cell.guard.state is GuardState.LATCHED
+    cell.tick(50)
+    assert cell.guard.snapshot().reasons & Reason.FORCE_HARD  # still says why, though the force is gone
 
 
 def test_before_arming_a_lost_state_latches_nothing():

@@ -137,14 +137,26 @@ def test_a_joint_found_outside_its_box_may_only_move_back_in():
 
 @settings(max_examples=200, deadline=None)
 @given(fractions=FRACTIONS, offset_m=STEP, turn_rad=STEP)
-def test_no_joint_is_asked_for_more_than_its_speed_at_the_place_it_would_reach(fractions, offset_m, turn_rad):
+def test_no_joint_is_asked_for_more_than_its_share_of_the_top_speed(fractions, offset_m, turn_rad):
     state = inside(fractions)
     safe = MOTION(stepped(state, offset_m, turn_rad), state).target
-    step_rad = JointPrediction(HAND)(safe, state)
-    end_rad, speed = state.q_rad + step_rad, step_rad / 0.1
-    assert (np.abs(speed) <= 0.5 * FACTS.envelope.max_rad_s + 1e-7).all()
-    assert (speed <= FACTS.envelope.upper(end_rad) + 1e-7).all()
-    assert (-speed <= FACTS.envelope.lower(end_rad) + 1e-7).all()
+    assert (np.abs(JointPrediction(HAND)(safe, state)) / 0.1 <= 0.5 * FACTS.envelope.max_rad_s + 1e-7).all()
+
+
+@pytest.mark.parametrize("joint", range(7))
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+def test_a_joint_near_its_end_stop_is_asked_for_no_more_than_it_can_brake_from_where_it_would_get_to(joint, side):
+    envelope = fr3_published().envelope
+    q_rad = READY_RAD.copy()
+    q_rad[joint] = (envelope.min_rad, envelope.max_rad)[side > 0][joint] - side * 0.25
+    state = state_at(q_rad)
+    push = HAND.jacobian(q_rad)[:, joint] * side * 0.24  # asks, above all, this joint for nearly all the room there is
+    limit = JointMotion(JointPrediction(HAND), envelope, 1.0, 0.1)
+    verdict = limit(stepped(state, push[:3], push[3:]), state)
+    step_rad = JointPrediction(HAND)(verdict.target, state)
+    assert verdict.reasons == Reason.JOINT_MOTION
+    assert (step_rad / 0.1 <= envelope.upper(q_rad + step_rad) + 1e-7).all()
+    assert (-step_rad / 0.1 <= envelope.lower(q_rad + step_rad) + 1e-7).all()
 
 
 @settings(max_examples=100, deadline=None)

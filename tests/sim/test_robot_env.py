@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from gymnasium.utils.env_checker import check_env
 
 import o2o_sim  # noqa: F401  (registers the ids)
 from o2o_robot.errors import ArmError
-from o2o_robot.robot.arm import Arm, Sent
-from o2o_robot.types import ArmState, Pose, TaskState
+from o2o_robot.safety.guard_config import twin
+from o2o_robot.safety.reason import Reason
+from o2o_robot.types import TaskState
 from o2o_sim.envs import make_env
 from o2o_sim.registration import register
 from o2o_sim.tasks.expert import make_expert
@@ -61,30 +63,14 @@ def test_success_is_terminated_with_reward_one_and_not_truncated_even_on_the_las
     assert insert(max_steps=n_steps) == (n_steps, 1.0, True, False)
 
 
-class HalfArm:
-    """An arm whose guard halves every step."""
-
-    def __init__(self, arm: Arm) -> None:
-        self._arm = arm
-
-    def read(self) -> ArmState:
-        return self._arm.read()
-
-    def command(self, target: Pose) -> Sent:
-        here_m = self.read().tool.position_m
-        return self._arm.command(Pose((here_m + target.position_m) / 2, target.quat_xyzw))._replace(reasons=4)
-
-    def hold(self) -> Sent:
-        return self._arm.hold()
-
-
 def test_executed_is_what_the_guard_let_through() -> None:
-    env = make_env("peg", guard=HalfArm)
+    env = make_env("peg", guard=replace(twin(), max_step_m=0.010))
     env.reset(seed=1)
-    for asked in ([1.0, -1.0, 0.5], [0.2, 0.4, 0.0]):
+    for asked in ([1.0, -1.0, 0.5], [0.2, 0.1, 0.0]):
         *_, info = env.step(np.array(asked, np.float32))
-        np.testing.assert_allclose(info["executed"], np.array(asked) / 2, atol=1e-6)
-        assert info["reasons"] == 4
+        shortened = np.array(asked) * min(1.0, 0.010 / (0.025 * np.linalg.norm(asked)))
+        np.testing.assert_allclose(info["executed"], shortened, atol=1e-6)
+        assert bool(info["reasons"] & Reason.STEP_SIZE) == (np.linalg.norm(asked) > 0.4)
 
 
 def test_an_action_beyond_the_box_is_executed_as_its_edge() -> None:

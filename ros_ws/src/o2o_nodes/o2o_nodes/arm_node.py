@@ -23,6 +23,8 @@ from o2o_robot.safety.guarded_arm import GuardedArm
 from o2o_robot.safety.reason import Reason
 from o2o_robot.types import Action
 
+OVERSLEPT_TICKS = 5  # a watch this late was not run: the machine is loaded, and the last state it holds is old news
+
 
 class ArmNode(HouseNode):
     def __init__(self) -> None:
@@ -47,6 +49,7 @@ class ArmNode(HouseNode):
             self.create_service(Trigger, f"~/{name}", lambda _, answer, act=act: _answer(answer, act))
 
     def start(self) -> None:
+        self._ticked_s, self._passed_over = time.monotonic(), False
         self.create_timer(1.0, self._tell, clock=STEADY)
         if not self.lockstep:
             self.create_timer(1.0 / self._tick_hz, self._tick, clock=STEADY)
@@ -107,7 +110,12 @@ class ArmNode(HouseNode):
         self._tell_if_changed()
 
     def _tick(self) -> None:
-        if self._ros_arm.stamp_ns:
+        """Judge the moment; once overslept, first read what came meanwhile (timers come before queues), then judge."""
+        now_s = time.monotonic()
+        overslept = now_s - self._ticked_s > OVERSLEPT_TICKS / self._tick_hz
+        self._ticked_s = now_s
+        self._passed_over = overslept and not self._passed_over
+        if self._ros_arm.stamp_ns and not self._passed_over:
             self._arm.tick(self._now_ns(), time.monotonic())
             self._tell_if_changed()
 
@@ -138,6 +146,7 @@ class ArmNode(HouseNode):
 
     def _engage(self) -> None:
         self._arm.engage(self._now_ns(), time.monotonic())
+        self._tell_if_changed()
 
     def _hold(self) -> None:
         self._guard.disengage()

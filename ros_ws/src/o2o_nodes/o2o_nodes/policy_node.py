@@ -106,7 +106,7 @@ class PolicyNode(HouseNode):
             learner = self._learner
             return learner is not None and learner.steps_received >= published and learner.updates_owed <= self._max_owed
 
-        if not await self.wait_until(kept_up, self._patience_s, every_s=0.005):
+        if not await self.wait_until(kept_up, self._patience_s, every_s=0.02):
             self.get_logger().fatal(f"learner_node did not catch up within {self._patience_s} s; see its log")
             return False
         return True

@@ -18,7 +18,11 @@ from o2o_nodes.node import HouseNode
 from o2o_nodes.sight import Look, Sight
 from o2o_robot.jsonfile import append_line
 from o2o_robot.loop import Block, EpisodeLog, parse_block
+from o2o_robot.safety.reason import Reason, names
 from o2o_robot.types import Action, Executed, Mode, Source, Step, Termination
+
+STOPPED = Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED  # the guard follows no command until the next episode
+ENGAGED = ("ARMED", "RUN", "SOFT_STOP")  # states of the guard from which an episode can start
 
 
 class Actor(Protocol):
@@ -45,6 +49,7 @@ class Session:
         self._max_steps = node.setting("max_steps", 50, "steps after which an episode is truncated")
         self._patience_s = node.setting("patience_s", 10.0, "wall time to wait for an observation or an executed action")
         self._schedule = [parse_block(text) for text in node.setting("schedule", [""], "blocks to run, then finish") if text]
+        self._guard_patience_s = node.setting("guard_patience_s", 30.0, "wall time to wait until the guard is armed")
         self._listeners = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
         self._sight = Sight(node)
         self._executed: Future | None = None
@@ -53,6 +58,8 @@ class Session:
         self.episodes = self.steps_published = self.steps_changed = 0
         self.robot_s = 0.0
         node.create_subscription(m.ExecutedAction, "executed_action", self._on_executed, qos.COMMAND)
+        self._guard: m.SafetyState | None = None
+        node.create_subscription(m.SafetyState, "safety_state", self._on_guard, qos.LATCHED)
         self._action_out = node.create_publisher(m.Action, "action", qos.COMMAND)
         self._step_out = node.create_publisher(m.Step, "step", qos.RECORD)
         self._event_out = node.create_publisher(m.EpisodeEvent, "episode", qos.RECORD)
@@ -85,6 +92,8 @@ class Session:
         while not block.done(episodes, steps):
             if self._ready is not None and not await self._ready(block.mode):
                 return False
+            if not await self._guard_is_armed():
+                return False
             log = await self.run_episode(block.mode, block.first_seed + episodes, self._max_steps)
             episodes, steps = episodes + 1, steps + log.n_steps
             successes += log.outcome.value == "success"
@@ -103,6 +112,23 @@ class Session:
             and self._action_out.get_subscription_count() >= 1
             and self._node.count_publishers("executed_action") >= 1
         )
+
+    async def _guard_is_armed(self) -> bool:
+        """Whether the arm would follow an episode's commands; an operator may arm, or reset a latch, while we wait."""
+
+        def armed() -> bool:
+            return self._guard is not None and self._guard.state in ENGAGED
+
+        if not armed():
+            await self._node.wait_until(armed, self._guard_patience_s)
+        if not armed():
+            said = self._guard or m.SafetyState(state="silent")
+            why = ", ".join(names(said.reasons)) or "nobody armed it"
+            self._node.get_logger().fatal(f"the guard is {said.state} ({why}); clear the cause, then call arm_node's reset, arm")
+        return armed()
+
+    def _on_guard(self, message: m.SafetyState) -> None:
+        self._guard = message
 
     # --- one episode ---------------------------------------------------------------------------------------------
     async def run_episode(self, mode: Mode, seed: int, max_steps: int) -> EpisodeLog:
@@ -135,7 +161,10 @@ class Session:
             self._node.get_logger().error(f"{log.episode}: {who} did not answer within {self._patience_s} s")
             log.abandon(Termination.FAULT)
             return look
-        log.add(look.observation, executed, after.task)
+        stopped = bool(executed.reasons & STOPPED)
+        log.add(look.observation, executed, after.task, stopped=stopped)
+        if stopped:
+            self._node.get_logger().warning(f"{log.episode}: the guard has stopped the arm ({', '.join(names(executed.reasons))})")
         if log.ended:
             log.close(after.observation)
         return after

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image, JointState
 from o2o_nodes import convert, qos
 from o2o_nodes.node import HouseNode
 from o2o_robot.robot.assemble import Assembler, Tick
+from o2o_robot.robot.proprioception import proprioception
 from o2o_robot.types import ArmState, Observation, TaskState
 
 ARM, POSE, JUDGE = "joint_states", "current_pose", "task_state"
@@ -84,6 +85,6 @@ class Sight:
         arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]))
         images = {name: convert.image(tick.samples[name]) for name in self._cameras}
         return Look(
-            Observation(tick.stamp_ns, images, arm.proprioception()), arm, convert.task_state(tick.samples[JUDGE])
+            Observation(tick.stamp_ns, images, proprioception(arm)), arm, convert.task_state(tick.samples[JUDGE])
         )
 

@@ -6,9 +6,11 @@ the next observation is published. In real time a wall timer lets time pass, wha
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from o2o_msgs.action import ResetScene
 from o2o_msgs.msg import TaskState
@@ -43,6 +45,7 @@ class TwinNode(HouseNode):
         self._state_hz = self.setting("state_hz", 100.0, "rate of joint_states and current_pose in real time")
         self._period_s = 1.0 / config.control_hz
         self._steps = self._resets = 0
+        self._answer_s: list[float] = []
         self._twin = Twin(config)
         self._advertise(config.cameras)
         self.create_subscription(PoseStamped, "target_pose", self._on_target, qos.COMMAND)
@@ -60,7 +63,14 @@ class TwinNode(HouseNode):
         self._twin.close()
 
     def summary(self) -> dict[str, Any]:
-        return {"control_steps": self._steps, "resets": self._resets, "simulated_s": self._twin.stamp_ns * 1e-9}
+        answer_ms = np.array(self._answer_s or [0.0]) * 1e3
+        return {
+            "control_steps": self._steps,
+            "resets": self._resets,
+            "simulated_s": self._twin.stamp_ns * 1e-9,
+            # lockstep: from the observation's publication to the guarded target's arrival, images and all
+            "observation_to_target_ms": {"p50": np.percentile(answer_ms, 50), "p99": np.percentile(answer_ms, 99)},
+        }
 
     @property
     def _waits_for_commands(self) -> bool:
@@ -75,6 +85,7 @@ class TwinNode(HouseNode):
             return
         answers_now = convert.stamp_ns(message.header.stamp) == self._twin.stamp_ns
         if self._waits_for_commands and answers_now:
+            self._answer_s.append(time.perf_counter() - self._seen_at_s)
             self._twin.advance(self._period_s)
             self._steps += 1
             self._see()
@@ -90,9 +101,8 @@ class TwinNode(HouseNode):
     def _reset(self, handle: Any) -> ResetScene.Result:
         self._twin.reset(handle.request.seed)
         self._resets += 1
-        if self._waits_for_commands:
-            # a new stamp for a new scene, so that no old command answers it
-            self._twin.advance(self._period_s)
+        # a new stamp for a new scene: no old command answers it, and no old frame or judgement shares it
+        self._twin.advance(self._period_s if self._waits_for_commands else 1.0 / self._state_hz)
         handle.succeed()
         self._see()
         return ResetScene.Result(success=True, message="", stamp=convert.stamp(self._twin.stamp_ns))
@@ -118,6 +128,7 @@ class TwinNode(HouseNode):
         self._judge_out.publish(convert.task_message(self._twin.task_state()))
 
     def _look(self) -> None:
+        self._seen_at_s = time.perf_counter()
         for name, publisher in self._image_out.items():
             frame = f"{name}_color_optical_frame"
             publisher.publish(convert.image_message(self._twin.image(name), self._twin.stamp_ns, frame))

@@ -1,0 +1,193 @@
+"""The report's figures with their captions: takes from a run what each needs, and says so where it is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from o2o_robot.data.store import EpisodeStore
+from o2o_robot.diagnostics.calibration import by_group
+from o2o_robot.errors import O2OError
+from o2o_robot.report import figures
+from o2o_robot.report.filmstrip import GAP_PX, Pick, choose, filmstrip
+from o2o_robot.report.gather import RunFacts
+from o2o_robot.report.sections import number, percent, words
+from o2o_robot.report.values import Values, values
+from o2o_robot.types import Array, Episode
+
+WINDOW = 20
+CHECKPOINTS = {
+    "before: pretrained": ("pretrain", "evaluate_pretrained"),
+    "after: fine-tuned": ("finetune", "evaluate_finetuned"),
+}
+
+
+class Plot(NamedTuple):
+    """A figure as PNG, named as its file; lacks: why there is none."""
+
+    name: str
+    caption: str
+    png: bytes = b""
+    lacks: str = ""
+
+
+class ValueRow(NamedTuple):
+    """A row of the table under the reliability figure."""
+
+    checkpoint: str
+    transitions: str
+    n: int
+    slope: str
+    spearman: str
+    calibrated: str
+    gap: str
+
+
+def success(run: RunFacts) -> Plot:
+    training = run.stages["finetune"].episodes
+    before, after = (run.stages[name].episodes for name in ("evaluate_pretrained", "evaluate_finetuned"))
+    demos = run.stages["collect"].episodes
+    caption = (
+        f"Success of the latest {WINDOW} episodes of each mode, with its 95 % Wilson band; each episode is a tick, "
+        "green above where it succeeded, red below where it did not. Actions are sampled while training and the mean "
+        "in the evaluations (diamonds, on scenes of their own), so the curve may lie below them. "
+        "Look for a dip where learning starts, and for the gap between the diamonds."
+    )
+    if not (training or before or after):
+        return Plot("success", caption, lacks="no episode of fine-tuning or evaluation")
+    demo_rate = sum(e.is_success for e in demos) / len(demos) if demos else None
+    figure = figures.success(training, before, after, window=WINDOW, demo_rate=demo_rate)
+    return Plot("success", caption, figures.png(figure))
+
+
+def reliability(run: RunFacts) -> tuple[Plot, tuple[ValueRow, ...]]:
+    """The figure, and its numbers for all transitions and for those whose return is exact."""
+    found, lacks = {}, []
+    for title, (checkpoint, stage) in CHECKPOINTS.items():
+        try:
+            found[title] = values(run.store(stage), run.checkpoint(checkpoint))
+        except O2OError as problem:
+            lacks.append(f"{title}: {problem}")
+    found = {title: v for title, v in found.items() if len(v.q_data)}
+    caption = (
+        "The critics' minimum at what was executed, against the discounted return that followed, on each policy's own "
+        "evaluation episodes. On the dashed line the critic is right; below it, it promised too much. Hollow points "
+        "belong to episodes cut by the time limit: nobody saw their future, their last reward stands for it for ever."
+    )
+    if not found:
+        return Plot("reliability", caption, lacks="; ".join(lacks)), ()
+    panels = {title: (v, v.calibration()) for title, v in found.items()}
+    plot = Plot("reliability", caption, figures.png(figures.reliability(panels)), "; ".join(lacks))
+    return plot, tuple(row for title, v in found.items() for row in _value_rows(title, v))
+
+
+def guard(run: RunFacts) -> Plot:
+    reasons = {words(name): _counts(stage.fact("arm_node", "reasons")) for name, stage in run.stages.items()}
+    changed = {
+        words(name): (sum(e.steps_changed for e in stage.episodes), stage.n_steps)
+        for name, stage in run.stages.items()
+        if stage.episodes
+    }
+    distances, lacks = {}, []
+    for name in run.stages:
+        try:
+            distances[words(name)] = _changes(run, name)
+        except O2OError as problem:
+            lacks.append(f"{words(name)}: {problem}")
+    caption = (
+        "Every motion passes the guard; what it let through is what was stored and learned from. Left: changed commands "
+        "by reason (a command may have several). Middle: share of steps changed. Right: by how much, of the steps that "
+        "were changed. Look for a policy that leans on the guard: a share that does not fall while it learns."
+    )
+    if not changed and not any(len(d) for d in distances.values()) and not any(reasons.values()):
+        return Plot("guard", caption, lacks="; ".join(lacks) or "no stage has run")
+    return Plot("guard", caption, figures.png(figures.guard(reasons, changed, distances)), "; ".join(lacks))
+
+
+def training(run: RunFacts) -> Plot:
+    caption = (
+        "Every logged update: offline, then online after the dashed line, with the same networks and optimisers. "
+        "Q and its target should meet the switch without a jump; the conservative gap exists offline only, because "
+        "fine-tuning has no conservatism."
+    )
+    offline = [line for line in run.offline_metrics if "step" in line]
+    online = [line for line in run.online_metrics if "update" in line]
+    if not offline and not online:
+        return Plot("training", caption, lacks="no metrics of pretraining or fine-tuning")
+    return Plot("training", caption, figures.png(figures.training(offline, online)))
+
+
+def filmstrips(run: RunFacts) -> tuple[Plot, ...]:
+    """A success and a failure of each policy, as its cameras saw them."""
+    names = ("evaluate_pretrained", "evaluate_finetuned")
+    picks = choose(*(run.stages[name].episodes for name in names))
+    plots = []
+    for name, title, chosen in zip(names, CHECKPOINTS, picks, strict=True):
+        for pick in chosen:
+            plots.append(_strip(run, name, title, pick))
+    return tuple(plots)
+
+
+def attempt(name: str, make: Callable[[], Plot]) -> Plot:
+    """The plot, or one that says what kept it from being made."""
+    try:
+        return make()
+    except O2OError as problem:
+        return Plot(name, "", lacks=str(problem))
+
+
+def _strip(run: RunFacts, stage: str, title: str, pick: Pick) -> Plot:
+    name = f"{stage}_{pick.words.split(',')[0]}"
+
+    def make() -> Plot:
+        episode = _episode(run, stage, pick.id)
+        if episode is None or not episode.images:
+            return Plot(name, "", lacks=f"{stage}: the store does not hold images of episode {pick.id}")
+        film = filmstrip(episode)
+        figure = figures.strip(
+            film.sheet, times_s=film.times_s, cameras=film.cameras, side_px=film.side_px, gap_px=GAP_PX
+        )
+        return Plot(name, f"{title[0].upper()}{title[1:]}, {pick.words}.", figures.png(figure))
+
+    return attempt(name, make)
+
+
+def _episode(run: RunFacts, stage: str, id_: str) -> Episode | None:
+    with EpisodeStore.open(run.store(stage)) as store:
+        return next((store.read(i) for i in range(len(store)) if store.meta(i).get("id") == id_), None)
+
+
+def _changes(run: RunFacts, stage: str) -> Array:
+    """|executed - proposed| of every step of the stage that the guard changed, (N,)."""
+    parts = [np.zeros(0)]
+    with EpisodeStore.open(run.store(stage)) as store:
+        for episode in store.episodes():
+            far = np.linalg.norm(episode.action - episode.proposed, axis=1)
+            parts.append(far[episode.reasons != 0])
+    return np.concatenate(parts)
+
+
+def _value_rows(title: str, found: Values) -> list[ValueRow]:
+    parts = by_group(found.q_policy, found.q_data, found.mc_return, found.is_exact)
+    named = (("all", "all"), ("True", "task ended (return exact)"), ("False", "cut by the time limit"))
+    return [
+        ValueRow(
+            title,
+            text,
+            part.n,
+            number(round(part.slope, 2)),
+            number(round(part.spearman, 2)),
+            percent(part.calibrated),
+            f"{part.gap:+.2f}",
+        )
+        for key, text in named
+        if (part := parts.get(key)) and part.n
+    ]
+
+
+def _counts(value: object) -> Mapping[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): count for name, count in value.items() if isinstance(count, int)}

@@ -1,0 +1,79 @@
+"""How sure a count of successes is: intervals, rolling rates, and the test of a change on the same scenes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from o2o_robot.types import Array
+
+Z_95 = 1.959963984540054
+
+
+class Interval(NamedTuple):
+    lo: float
+    hi: float
+
+
+class Rolling(NamedTuple):
+    """Success over the latest episodes at each episode: rate, lo, hi, each (N,)."""
+
+    rate: Array
+    lo: Array
+    hi: Array
+
+
+class Paired(NamedTuple):
+    """Two policies on the same scenes: how many they share, how many the second gained and lost.
+
+    p_value: two-sided exact sign test of gained against lost (McNemar's exact test); 1 where nothing changed.
+    """
+
+    n: int
+    gained: int
+    lost: int
+    p_value: float
+
+
+def wilson(successes: int, n: int, *, z: float = Z_95) -> Interval:
+    """Wilson's score interval of a success rate; (0, 1) where nothing was tried.
+
+    Wilson, J. Am. Stat. Assoc. 22 (1927) 209. Unlike rate +- z * sigma it stays in [0, 1] and is not empty at 0 and n.
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n} cannot be; successes must lie in 0..n")
+    if n == 0:
+        return Interval(0.0, 1.0)
+    rate, z2 = successes / n, z * z
+    centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
+    half = z / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+
+
+def rolling_success(is_success: Array, window: int) -> Rolling:
+    """Rate and Wilson band of the latest `window` episodes (fewer at the start), for is_success (N,) bool."""
+    total = np.concatenate([[0], np.cumsum(np.asarray(is_success, np.int64))])
+    ends = np.arange(1, len(total))
+    starts = np.maximum(ends - window, 0)
+    counts, sizes = total[ends] - total[starts], ends - starts
+    bands = [wilson(int(k), int(n)) for k, n in zip(counts, sizes, strict=True)]
+    lo, hi = (np.array([getattr(band, end) for band in bands], np.float64) for end in ("lo", "hi"))
+    return Rolling(counts / np.maximum(sizes, 1), lo, hi)
+
+
+def paired(before: Mapping[int, bool], after: Mapping[int, bool]) -> Paired:
+    """Success by scene seed of two policies, compared on the seeds that both met."""
+    shared = before.keys() & after.keys()
+    gained = sum(after[seed] and not before[seed] for seed in shared)
+    lost = sum(before[seed] and not after[seed] for seed in shared)
+    return Paired(len(shared), gained, lost, _sign_test(gained, lost))
+
+
+def _sign_test(gained: int, lost: int) -> float:
+    """Probability of a split at least this uneven if gain and loss were equally likely."""
+    n, fewer = gained + lost, min(gained, lost)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
+    return min(1.0, 2 * tail)
