@@ -1,7 +1,7 @@
 """Turns a graph into a `ros2 launch` description: arguments from its settings, a Node for each process, an order down.
 
 Imports ROS's own `launch` inside functions alone, so that it loads where there is none. Needs nothing but the standard
-library and yaml: a system ROS 2 runs launch files with the system's Python.
+library and what every ROS 2 brings (yaml, numpy): launch files are run by the system's Python.
 """
 
 from __future__ import annotations

@@ -54,9 +54,9 @@ def parse_block(text: str) -> Block:
 class EpisodeLog:
     """One episode as it happens: numbers the steps, decides the end, keeps outcome apart from the reason it stopped.
 
-        log = EpisodeLog("eval-000000", max_steps=50, publish=recorder.add)
-        for ...: log.add(observation, executed, judged_after)    # the judgement at the next observation
-            if log.ended: log.close(final_observation)
+    log = EpisodeLog("eval-000000", max_steps=50, publish=recorder.add)
+    for ...: log.add(observation, executed, judged_after)    # the judgement at the next observation
+        if log.ended: log.close(final_observation)
     """
 
     episode: str
@@ -104,5 +104,3 @@ class EpisodeLog:
     def abandon(self, why: Termination) -> None:
         """End an episode that will not be whole: nothing more is published, the outcome is incomplete."""
         self.termination, self.outcome = why, Outcome.INCOMPLETE
-
-

@@ -28,6 +28,7 @@ from o2o_robot.types import Outcome
 
 REPORT = "ingest_report.json"
 _SAY_AFTER_S = 2.0
+_SAY_EACH = 12  # bags; of more only those are named that have something to say
 _EDGE_BYTES = 1 << 16
 
 
@@ -88,9 +89,11 @@ def main(
     reports: list[BagReport] = []
     with EpisodeStore.open_or_create(out) as store:
         try:
-            for report in _ingest_all(find_bags(bags), store, settings, console):
+            paths = find_bags(bags)
+            for report in _ingest_all(paths, store, settings, console):
                 reports.append(report)
-                _say(report, console)
+                if len(paths) <= _SAY_EACH or report.notes or report.status in ("left out", "in part"):
+                    _say(report, console)
         finally:
             _write_report(store.path / REPORT, reports)
         n_episodes = sum(len(report.episodes) for report in reports)

@@ -24,6 +24,20 @@ BEFORE, AFTER, GOOD, BAD = "#8a6fae", "#1f77a4", "#2e8b57", "#c0504d"
 MODE_COLOURS = {Mode.WARMUP.value: FAINT, Mode.ONLINE.value: AFTER}
 STAGE_COLOURS = ("#b7bdc7", BEFORE, "#e0a030", AFTER)
 
+DASHES: tuple[Any, ...] = ("-", (0, (3, 1.5)), ":")
+
+POINTS: dict[bool, dict[str, Any]] = {
+    True: {"s": 9, "color": AFTER, "alpha": 0.45, "linewidths": 0, "label": "task ended: return exact"},
+    False: {
+        "s": 11,
+        "facecolors": "none",
+        "edgecolors": BAD,
+        "alpha": 0.45,
+        "linewidths": 0.6,
+        "label": "cut by the time limit: return assumed",
+    },
+}
+
 PANELS: dict[str, tuple[str, ...]] = {
     "TD loss": ("td_loss",),
     "Q": ("q_data", "target"),
@@ -32,10 +46,10 @@ PANELS: dict[str, tuple[str, ...]] = {
     "temperature": ("temperature",),
     "actor loss": ("actor_loss",),
     "critic loss": ("critic_loss",),
-    "share of actions below their return": ("bound_rate/uniform", "bound_rate/policy", "bound_rate/next_policy"),
+    "share below the return": ("bound_rate/uniform", "bound_rate/policy", "bound_rate/next_policy"),
 }
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
@@ -91,7 +105,7 @@ def success(
     warmup_end = max((e.steps_before + e.n_steps for e in training if e.mode == Mode.WARMUP.value), default=0)
     if warmup_end:
         axes.axvline(warmup_end, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.text(warmup_end, 0.52, " learning starts", color=FAINT, fontsize=8, va="center")
+        axes.text(warmup_end, 0.02, " learning starts", color=FAINT, fontsize=8, va="bottom")
     if demo_rate is not None:
         axes.axhline(demo_rate, color="#b08a3e", linewidth=0.9, linestyle=":", label="demonstrations")
     axes.set(xlabel="environment steps of fine-tuning", ylabel="success", ylim=(-0.1, 1.1))
@@ -105,12 +119,8 @@ def reliability(panels: Mapping[str, tuple[Values, Calibration]]) -> Figure:
     """Q at the executed action against the return that followed, a panel a checkpoint, on shared axes."""
     figure, all_axes = _figure(max(1, len(panels)), height_in=4.1, sharex=True, sharey=True)
     for axes, (title, (values, found)) in zip(all_axes, panels.items(), strict=False):
-        for is_exact, look in (
-            (True, {"s": 9, "color": AFTER, "alpha": 0.45, "linewidths": 0, "label": "task ended: return exact"}),
-            (False, {"s": 11, "facecolors": "none", "edgecolors": BAD, "alpha": 0.45, "linewidths": 0.6}),
-        ):
+        for is_exact, look in POINTS.items():
             rows = values.is_exact == is_exact
-            look = look if is_exact else {**look, "label": "cut by the time limit: return assumed"}
             axes.scatter(values.q_data[rows], values.mc_return[rows], **look)
         axes.axline((0, 0), slope=1, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), label="Q = return")
         curve = np.array([(b.q, b.mc_return) for b in found.curve]).reshape(-1, 2)
@@ -131,7 +141,8 @@ def guard(
 ) -> Figure:
     """What the guard did, by stage: commands changed by reason, share of steps changed, size of the changes.
 
-    changed: stage -> (steps changed, steps); distances: stage -> |executed - proposed| of the changed steps, full scale 1.
+    changed: stage -> (steps changed, steps); distances: stage -> |executed - proposed| of the changed steps,
+    where 1 is full scale.
     """
     figure, (bars, shares, sizes) = _figure(3, height_in=3.0, width_ratios=(1.3, 1, 1.2))
     colours = dict(zip(reasons, STAGE_COLOURS, strict=False))
@@ -146,15 +157,16 @@ def guard(
     _nothing(bars, not names, "no command was changed")
     stages = list(changed)
     rates = [100 * k / max(1, n) for k, n in changed.values()]
-    shares.bar(range(len(stages)), rates, color=[colours.get(stage, FAINT) for stage in stages])
-    shares.set_xticks(range(len(stages)), [_short(stage) for stage in stages])
-    shares.set(title="steps changed (%)", ylim=(0, max([1.0, *rates]) * 1.15))
-    for x, rate in enumerate(rates):
-        shares.text(x, rate, f"{rate:.1f}", ha="center", va="bottom", fontsize=8)
+    shares.barh(range(len(stages)), rates, 0.6, color=[colours.get(stage, FAINT) for stage in stages])
+    shares.set_yticks(range(len(stages)), [_short(stage) for stage in stages])
+    shares.invert_yaxis()
+    shares.set(title="steps changed", xlabel="% of steps", xlim=(0, max([1.0, *rates]) * 1.2))
+    for y, rate in enumerate(rates):
+        shares.text(rate, y, f" {rate:.1f}", ha="left", va="center", fontsize=8)
     shown = {stage: d for stage, d in distances.items() if len(d)}
     edges = np.linspace(0, max((float(d.max()) for d in shown.values()), default=1.0), 25)
     for stage, d in shown.items():
-        sizes.hist(d, edges, histtype="step", linewidth=1.5, color=colours.get(stage, FAINT))
+        sizes.hist(d, edges.tolist(), histtype="step", linewidth=1.5, color=colours.get(stage, FAINT))
     sizes.set(title="how far: |executed − proposed|", xlabel="action units (1 = full scale)", ylabel="steps")
     _nothing(sizes, not shown, "no step was changed")
     handles = [matplotlib.patches.Patch(color=colour, label=_label(stage)) for stage, colour in colours.items()]
@@ -171,6 +183,7 @@ def training(offline: Sequence[Facts], online: Sequence[Facts]) -> Figure:
     )
     has = {name for line in (*offline, *online) for name in line}
     panels = {title: [n for n in names if n in has] for title, names in PANELS.items() if has.intersection(names)}
+    last = n_offline + int(max((line["update"] for line in online), default=0)) or 1
     columns = 4
     rows = max(1, -(-len(panels) // columns))
     figure, all_axes = _figure(columns, n_rows=rows, height_in=2.0 * rows + 0.5)
@@ -178,16 +191,18 @@ def training(offline: Sequence[Facts], online: Sequence[Facts]) -> Figure:
         axes.set_axis_off()
     for axes, (title, names) in zip(all_axes, panels.items(), strict=False):
         for lines, key, shift, colour, _ in curves:
-            for name, dash in zip(names, ("-", (0, (3, 1.5)), ":"), strict=False):
+            for name, dash in zip(names, DASHES, strict=False):
                 points = [(line[key] + shift, line[name]) for line in lines if name in line and key in line]
                 if points:
                     axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, linewidth=1.2)
         if n_offline and online:
             axes.axvline(n_offline, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.set_title(_panel_title(title, names), fontsize=8.5)
+        axes.set_title(title, fontsize=8.5)
         axes.set_xlabel("updates", fontsize=8)
+        axes.set_xlim(0, last)
+        _key(axes, names)
     handles = [matplotlib.lines.Line2D([], [], color=c, label=label) for lines, _, _, c, label in curves if lines]
-    figure.legend(handles=handles, loc="outside upper right", ncols=2)
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
     return figure
 
 
@@ -227,7 +242,7 @@ def _rolling(axes: Axes, episodes: list[EpisodeLine], mode: str, colour: str, wi
     won = np.array([e.is_success for e in episodes])
     rolled = rolling_success(won, window)
     axes.fill_between(steps, rolled.lo, rolled.hi, color=colour, alpha=0.16, linewidth=0)
-    axes.plot(steps, rolled.rate, color=colour, label=f"{mode}, latest {window} episodes")
+    axes.plot(steps, rolled.rate, color=colour, label=f"{mode} (latest {window} episodes)")
     axes.vlines(steps[won], 1.03, 1.075, color=GOOD, linewidth=0.8)
     axes.vlines(steps[~won], -0.075, -0.03, color=BAD, linewidth=0.8)
 
@@ -238,7 +253,7 @@ def _evaluation(axes: Axes, episodes: Sequence[EpisodeLine], x: float, colour: s
     k, n = sum(e.is_success for e in episodes), len(episodes)
     band = wilson(k, n)
     error = [[k / n - band.lo], [band.hi - k / n]]
-    look = {"fmt": "D", "markersize": 6, "capsize": 4, "linewidth": 1.4}
+    look: dict[str, Any] = {"fmt": "D", "markersize": 6, "capsize": 4, "linewidth": 1.4}
     axes.errorbar([x], [k / n], error, color=colour, label=label, zorder=5, clip_on=False, **look)
 
 
@@ -246,12 +261,14 @@ def _legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
 
 
-def _panel_title(title: str, names: Sequence[str]) -> str:
-    """The panel's name, with what its solid, dashed and dotted lines are where there are several."""
-    if len(names) < 2:
-        return title
-    marks = zip(names, ("—", "- -", "···"), strict=False)
-    return f"{title}\n" + "  ".join(f"{mark} {name.split('/')[-1]}" for name, mark in marks)
+def _key(axes: Axes, names: Sequence[str]) -> None:
+    """What the solid, dashed and dotted lines of a panel are, where there are several."""
+    if len(names) > 1:
+        lines = [
+            matplotlib.lines.Line2D([], [], color=FAINT, linestyle=dash, linewidth=1.2, label=name.split("/")[-1])
+            for name, dash in zip(names, DASHES, strict=False)
+        ]
+        axes.legend(handles=lines, fontsize=6.5, loc="best", handlelength=2.2, labelspacing=0.2)
 
 
 def _nothing(axes: Axes, is_empty: bool, text: str) -> None:

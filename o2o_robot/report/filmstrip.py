@@ -23,17 +23,21 @@ class Strip(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """An episode to show, by its id, and the words that say what it shows."""
+    """An episode to show, by its id; outcome is "success" or "failure", words say what it shows."""
 
     id: str
+    outcome: str
     words: str
 
 
 def filmstrip(episode: Episode, *, n_frames: int = N_FRAMES) -> Strip:
-    """Frames evenly from the first to the last observation of an episode of square images, every camera."""
+    """Frames evenly from the first to the last observation of an episode of square images, every camera.
+
+    The sheet is always n_frames wide, so that all strips have one scale; a shorter episode leaves the rest blank.
+    """
     rows = np.unique(np.linspace(0, len(episode), n_frames).round().astype(int))
     side = max(image.shape[1] for image in episode.images.values())
-    sheet = np.full((len(episode.images) * (side + GAP_PX), len(rows) * (side + GAP_PX), 3), PAPER, np.uint8)
+    sheet = np.full((len(episode.images) * (side + GAP_PX), n_frames * (side + GAP_PX), 3), PAPER, np.uint8)
     for r, image in enumerate(episode.images.values()):
         for c, row in enumerate(rows):
             top, left = r * (side + GAP_PX), c * (side + GAP_PX)
@@ -65,6 +69,7 @@ def _picks(episodes: Sequence[EpisodeLine], *, scene: int | None, wanted: bool, 
         shared = [e for e in those if e.seed == scene] if is_success == wanted else []
         typical = sorted(those, key=lambda e: e.n_steps)[len(those) // 2] if is_success else those[0]
         chosen = shared[0] if shared else typical
-        words = f"{'success' if is_success else 'failure'}, scene {chosen.seed}, {chosen.n_steps} steps"
-        picks.append(Pick(chosen.id, f"{words}: {note}" if shared else words))
+        outcome = "success" if is_success else "failure"
+        words = f"{outcome}, scene {chosen.seed}, {chosen.n_steps} steps"
+        picks.append(Pick(chosen.id, outcome, f"{words}: {note}" if shared else words))
     return tuple(picks)

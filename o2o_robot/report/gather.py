@@ -1,4 +1,4 @@
-"""Reads a run's folder into frozen facts. What is not there, or cannot be read, is named in `missing`; nothing raises."""
+"""Reads a run's folder into frozen facts. What is not there, or cannot be read, is named in `missing`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,11 @@ class Stage:
     summaries: Mapping[str, Facts] = field(default_factory=dict)
     nodes: tuple[Facts, ...] = ()
     parameters: Mapping[str, Facts] = field(default_factory=dict)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it left anything at all."""
+        return bool(self.episodes or self.summaries or self.nodes or self.parameters)
 
     @property
     def n_steps(self) -> int:
@@ -119,26 +124,31 @@ def _stage(folder: Path, name: str, missing: list[str]) -> Stage:
 
 
 def _episodes(lines: tuple[Facts, ...]) -> tuple[EpisodeLine, ...]:
-    """Lines as episodes, counting the steps before each where the line does not say; one without a length is left out."""
+    """Lines as episodes, counting the steps before each where the line does not say; one of no length is left out."""
     episodes, before = [], 0
     for line in lines:
-        n_steps = line.get("n_steps")
-        if not isinstance(n_steps, int):
+        n_steps = _int(line, "n_steps", 0)
+        if n_steps < 1:
             continue
-        before = line.get("steps_before", before)
+        before = _int(line, "steps_before", before)
         episodes.append(
             EpisodeLine(
                 id=str(line.get("id", "")),
                 mode=str(line.get("mode", "")),
-                seed=int(line.get("seed", -1)),
+                seed=_int(line, "seed", -1),
                 outcome=str(line.get("outcome", "")),
                 n_steps=n_steps,
                 steps_before=before,
-                steps_changed=int(line.get("steps_changed", 0)),
+                steps_changed=_int(line, "steps_changed", 0),
             )
         )
         before += n_steps
     return tuple(episodes)
+
+
+def _int(line: Facts, name: str, otherwise: int) -> int:
+    value = line.get(name)
+    return value if isinstance(value, int) else otherwise
 
 
 def _document(folder: Path, name: str, missing: list[str]) -> Facts:

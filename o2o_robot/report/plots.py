@@ -12,8 +12,8 @@ from o2o_robot.diagnostics.calibration import by_group
 from o2o_robot.errors import O2OError
 from o2o_robot.report import figures
 from o2o_robot.report.filmstrip import GAP_PX, Pick, choose, filmstrip
-from o2o_robot.report.gather import RunFacts
-from o2o_robot.report.sections import number, percent, words
+from o2o_robot.report.gather import Facts, RunFacts
+from o2o_robot.report.sections import percent, words
 from o2o_robot.report.values import Values, values
 from o2o_robot.types import Array, Episode
 
@@ -50,7 +50,8 @@ def success(run: RunFacts) -> Plot:
     before, after = (run.stages[name].episodes for name in ("evaluate_pretrained", "evaluate_finetuned"))
     demos = run.stages["collect"].episodes
     caption = (
-        f"Success of the latest {WINDOW} episodes of each mode, with its 95 % Wilson band; each episode is a tick, "
+        f"Success of the latest {WINDOW} episodes of each mode (of those so far, at its start) with its 95 % Wilson "
+        "band; each episode is a tick, "
         "green above where it succeeded, red below where it did not. Actions are sampled while training and the mean "
         "in the evaluations (diamonds, on scenes of their own), so the curve may lie below them. "
         "Look for a dip where learning starts, and for the gap between the diamonds."
@@ -66,6 +67,9 @@ def reliability(run: RunFacts) -> tuple[Plot, tuple[ValueRow, ...]]:
     """The figure, and its numbers for all transitions and for those whose return is exact."""
     found, lacks = {}, []
     for title, (checkpoint, stage) in CHECKPOINTS.items():
+        if not run.stages[stage].has_run:
+            lacks.append(f"{words(stage)} has not run")
+            continue
         try:
             found[title] = values(run.store(stage), run.checkpoint(checkpoint))
         except O2OError as problem:
@@ -84,22 +88,19 @@ def reliability(run: RunFacts) -> tuple[Plot, tuple[ValueRow, ...]]:
 
 
 def guard(run: RunFacts) -> Plot:
-    reasons = {words(name): _counts(stage.fact("arm_node", "reasons")) for name, stage in run.stages.items()}
-    changed = {
-        words(name): (sum(e.steps_changed for e in stage.episodes), stage.n_steps)
-        for name, stage in run.stages.items()
-        if stage.episodes
-    }
+    ran = {name: stage for name, stage in run.stages.items() if stage.has_run}
+    reasons = {words(name): _counts(stage.fact("arm_node", "reasons")) for name, stage in ran.items()}
+    changed = {words(n): (sum(e.steps_changed for e in s.episodes), s.n_steps) for n, s in ran.items() if s.episodes}
     distances, lacks = {}, []
-    for name in run.stages:
+    for name in ran:
         try:
             distances[words(name)] = _changes(run, name)
         except O2OError as problem:
             lacks.append(f"{words(name)}: {problem}")
     caption = (
-        "Every motion passes the guard; what it let through is what was stored and learned from. Left: changed commands "
-        "by reason (a command may have several). Middle: share of steps changed. Right: by how much, of the steps that "
-        "were changed. Look for a policy that leans on the guard: a share that does not fall while it learns."
+        "Every motion passes the guard; what it let through is what was stored and learned from. Left: changed "
+        "commands by reason (a command may have several). Middle: share of steps changed. Right: by how much, of the "
+        "steps that were changed. Look for a policy that leans on the guard: a share that does not fall as it learns."
     )
     if not changed and not any(len(d) for d in distances.values()) and not any(reasons.values()):
         return Plot("guard", caption, lacks="; ".join(lacks) or "no stage has run")
@@ -109,11 +110,12 @@ def guard(run: RunFacts) -> Plot:
 def training(run: RunFacts) -> Plot:
     caption = (
         "Every logged update: offline, then online after the dashed line, with the same networks and optimisers. "
-        "Q and its target should meet the switch without a jump; the conservative gap exists offline only, because "
-        "fine-tuning has no conservatism."
+        "Values are means over a batch, and at the dashed line the batch changes from demonstrations to the policy's "
+        "own steps: Q may step down there although no weight did. Look for a TD loss that stays low after it, and for "
+        "Q rising with success. The conservative gap is Cal-QL's and ends offline."
     )
-    offline = [line for line in run.offline_metrics if "step" in line]
-    online = [line for line in run.online_metrics if "update" in line]
+    offline = [numbers for line in run.offline_metrics if "step" in (numbers := _numbers(line))]
+    online = [numbers for line in run.online_metrics if "update" in (numbers := _numbers(line))]
     if not offline and not online:
         return Plot("training", caption, lacks="no metrics of pretraining or fine-tuning")
     return Plot("training", caption, figures.png(figures.training(offline, online)))
@@ -125,8 +127,11 @@ def filmstrips(run: RunFacts) -> tuple[Plot, ...]:
     picks = choose(*(run.stages[name].episodes for name in names))
     plots = []
     for name, title, chosen in zip(names, CHECKPOINTS, picks, strict=True):
-        for pick in chosen:
-            plots.append(_strip(run, name, title, pick))
+        plots += [_strip(run, name, title, pick) for pick in chosen]
+        if len(chosen) == 1:
+            plots.append(
+                Plot(f"{name}_other", f"{title[0].upper()}{title[1:]}: every episode was a {chosen[0].outcome}.")
+            )
     return tuple(plots)
 
 
@@ -139,7 +144,7 @@ def attempt(name: str, make: Callable[[], Plot]) -> Plot:
 
 
 def _strip(run: RunFacts, stage: str, title: str, pick: Pick) -> Plot:
-    name = f"{stage}_{pick.words.split(',')[0]}"
+    name = f"{stage}_{pick.outcome}"
 
     def make() -> Plot:
         episode = _episode(run, stage, pick.id)
@@ -177,13 +182,13 @@ def _value_rows(title: str, found: Values) -> list[ValueRow]:
             title,
             text,
             part.n,
-            number(round(part.slope, 2)),
-            number(round(part.spearman, 2)),
+            _two_decimals(part.slope),
+            _two_decimals(part.spearman),
             percent(part.calibrated),
             f"{part.gap:+.2f}",
         )
         for key, text in named
-        if (part := parts.get(key)) and part.n
+        if (part := parts.get(key)) and (key == "all" or part.n < parts["all"].n)
     ]
 
 
@@ -191,3 +196,11 @@ def _counts(value: object) -> Mapping[str, int]:
     if not isinstance(value, dict):
         return {}
     return {str(name): count for name, count in value.items() if isinstance(count, int)}
+
+
+def _numbers(line: Facts) -> Facts:
+    return {name: value for name, value in line.items() if isinstance(value, (int, float))}
+
+
+def _two_decimals(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "–"

@@ -103,8 +103,8 @@ def key_facts(run: RunFacts) -> tuple[tuple[str, str], ...]:
         ("warm-up", s.get("env_steps_warmup"), "steps"),
         ("online", s.get("env_steps_online"), "steps"),
         ("online updates", s.get("learner_updates"), ""),
-        ("time of the arm", s.get("robot_s"), "s"),
-        ("time of the run", s.get("wall_s"), "s"),
+        ("robot time", s.get("robot_s"), "s"),
+        ("wall time", s.get("wall_s"), "s"),
         ("steps published", s.get("steps_published"), ""),
         ("steps stored", s.get("steps_stored"), ""),
         ("commands the guard changed", s.get("guard_interventions"), ""),
@@ -158,7 +158,7 @@ def node_rows(run: RunFacts) -> tuple[NodeRow, ...]:
     for node in own or _mappings(run.summary.get("nodes")):
         stage, name, code = str(node.get("phase", "")), str(node.get("name", "")), node.get("exit_code")
         facts = run.stages[stage].summaries.get(name, {}) if stage in run.stages else {}
-        told = "; ".join(f"{key} {value}" for key, value in flat(facts) if key != "pid" and not value.startswith("["))
+        told = "; ".join(f"{k} {number(v)}" for k, v in flat(facts) if k != "pid" and not isinstance(v, list))
         ended = "still running" if code is None else str(code)
         rows.append(NodeRow(words(stage), name, str(node.get("pid", "")), ended, code == 0, told))
     return tuple(rows)
@@ -173,7 +173,11 @@ def setting_groups(run: RunFacts) -> tuple[SettingGroup, ...]:
         for stage in run.stages.values()
         for node, facts in stage.parameters.items()
     ]
-    return tuple(SettingGroup(title, tuple(flat(facts))) for title, facts in groups if facts)
+    return tuple(
+        SettingGroup(title, tuple((name, exactly(value)) for name, value in flat(facts)))
+        for title, facts in groups
+        if facts
+    )
 
 
 def version_rows(run: RunFacts) -> tuple[tuple[str, str], ...]:
@@ -185,13 +189,13 @@ def version_rows(run: RunFacts) -> tuple[tuple[str, str], ...]:
     return tuple([*rows, *((name, str(value)) for name, value in extra if value)])
 
 
-def flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested mappings as dotted names, each value as text."""
+def flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as dotted names with their values."""
     for key, value in facts.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else number(value)
+            yield f"{prefix}{key}", value
 
 
 def number(value: Any) -> str:
@@ -203,6 +207,11 @@ def number(value: Any) -> str:
     if isinstance(value, int) or (abs(value) < 1e15 and value == int(value)):
         return f"{int(value):,}".replace(",", "\u202f") if abs(value) >= 10_000 else str(int(value))
     return f"{value:.4g}"
+
+
+def exactly(value: Any) -> str:
+    """A value as it was set, no digit lost."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def percent(share: float) -> str:
@@ -234,9 +243,7 @@ def _verdict(run: RunFacts, before: Rate, after: Rate) -> str:
     if found.n < max(before.n, after.n):
         apart = before.interval.hi < after.interval.lo or after.interval.hi < before.interval.lo
         return f"The two evaluations met different scenes; their intervals {'are apart' if apart else 'overlap'}."
-    how = (
-        f"Of the same {found.n} unseen scenes, {found.gained} failed before and succeed now, {found.lost} the other way"
-    )
+    how = f"Of the same {found.n} scenes, {found.gained} failed before and succeed now, {found.lost} the other way"
     if found.p_value < SURE:
         return f"{how}: more than chance explains (exact sign test, p = {found.p_value:.2g})."
     return f"{how}: too few to rule out chance (exact sign test, p = {found.p_value:.2g})."

@@ -50,7 +50,7 @@ def wilson(successes: int, n: int, *, z: float = Z_95) -> Interval:
     rate, z2 = successes / n, z * z
     centre = (rate + z2 / (2 * n)) / (1 + z2 / n)
     half = z / (1 + z2 / n) * math.sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))
-    return Interval(max(0.0, centre - half), min(1.0, centre + half))
+    return Interval(0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
 
 
 def rolling_success(is_success: Array, window: int) -> Rolling:

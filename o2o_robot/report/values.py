@@ -53,9 +53,7 @@ def values(store: Path, checkpoint: Path) -> Values:
 
 def _batch(episode: Episode, spec: ObservationSpec, returns: Array) -> Batch:
     """Every transition of the episode as one batch."""
-    for name in spec.cameras:
-        if name not in episode.images:
-            raise DataError(f"the checkpoint looks at camera '{name}'; the episode has {sorted(episode.images)}")
+    _require_fit(episode, spec)
     state = spec.state_vector(episode.state) if spec.proprio else np.zeros((len(episode) + 1, 0), np.float32)
     images = {name: episode.images[name] for name in spec.cameras}
     return Batch(
@@ -68,3 +66,13 @@ def _batch(episode: Episode, spec: ObservationSpec, returns: Array) -> Batch:
         terminated=episode.terminated,
         mc_return=returns,
     )
+
+
+def _require_fit(episode: Episode, spec: ObservationSpec) -> None:
+    """Raises DataError where the episode does not hold what the checkpoint looks at."""
+    have = {name: image.shape[1:] for name, image in episode.images.items()}
+    have |= {name: values.shape[1:] for name, values in episode.state.items()}
+    want = {name: (spec.image_size, spec.image_size, 3) for name in spec.cameras}
+    for name, shape in (want | {name: (size,) for name, size in spec.proprio}).items():
+        if have.get(name) != shape:
+            raise DataError(f"the checkpoint looks at '{name}' of shape {shape}; the episode has {have}")

@@ -20,7 +20,9 @@ from o2o_robot.types import Episode
 IMAGE_SIZE = 16
 
 
-def graph(story: str, run_dir: Path, changes: Mapping[str, Mapping[str, Any]] | None = None, **settings: Any) -> Supervisor:
+def graph(
+    story: str, run_dir: Path, changes: Mapping[str, Mapping[str, Any]] | None = None, **settings: Any
+) -> Supervisor:
     """A story's processes, small images, not started yet. changes: node -> parameters that replace its own."""
     settings_of, describe = STORIES[story]
     up = settings_of(run_dir=str(run_dir), image_size=IMAGE_SIZE, **settings)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import arrays_of, episodes_in, facts_of, graph, run_to_end, transitions_digest
+from graphs import IMAGE_SIZE, arrays_of, episodes_in, facts_of, graph, run_to_end, transitions_digest
 
 from o2o_robot.apps import ingest
 from o2o_robot.jsonfile import read_lines
@@ -38,7 +38,7 @@ def test_every_step_that_was_published_was_judged_and_stored(run):
 
 
 def test_the_bags_hold_the_very_episodes_of_the_live_store(run, tmp_path):
-    assert ingest.main([run / "bags"], out=tmp_path / "ingested.zarr") == 0
+    assert ingest.main([run / "bags"], out=tmp_path / "ingested.zarr", image_side=IMAGE_SIZE) == 0
     live = {episode.meta["id"]: episode for episode in episodes_in(run / "episodes.zarr")}
     ingested = {episode.meta["id"]: episode for episode in episodes_in(tmp_path / "ingested.zarr")}
     assert live.keys() == ingested.keys()

@@ -34,7 +34,9 @@ class ArmNode(HouseNode):
         joints = self.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the guard's order")
         self._tick_hz = self.setting("tick_hz", 100.0, "rate of the watch in real time")
         self._arms_itself = self.setting("auto_arm", False, "arm the guard without an operator; for the twin only")
-        self._space = DeltaPosition(scale_m=self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1"))
+        self._space = DeltaPosition(
+            scale_m=self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1")
+        )
         self._guard = build_guard(self._guard_config())
         self._ros_arm = RosArm(self, joints=joints, on_state=self._on_state)
         self._arm = GuardedArm(self._ros_arm, self._guard)
@@ -79,7 +81,8 @@ class ArmNode(HouseNode):
 
     # --- what comes in -------------------------------------------------------------------------------------------
     def _on_state(self) -> None:
-        if self._arms_itself and self._guard.snapshot().state in ("UNCONFIGURED", "IDLE") and self._ros_arm.stamp_ns:
+        idle = self._guard.snapshot().state in ("UNCONFIGURED", "IDLE")
+        if self._arms_itself and idle and self._ros_arm.stamp_ns and self._ros_arm.is_heard:
             self._try_to_arm()
         if self.lockstep and self._pending is not None and self._ros_arm.stamp_ns >= self._pending.stamp_ns:
             pending, self._pending = self._pending, None

@@ -62,7 +62,9 @@ def joints(message: JointState, names: list[str]) -> tuple[np.ndarray, np.ndarra
     places = {name: i for i, name in enumerate(message.name)}
     missing = [name for name in names if name not in places]
     if missing:
-        raise ArmError(f"joint_states lacks {', '.join(missing)} (it has {', '.join(message.name)}); check the parameter joints")
+        raise ArmError(
+            f"joint_states lacks {', '.join(missing)} (it has {', '.join(message.name)}); check the parameter joints"
+        )
     order = [places[name] for name in names]
     velocity = np.asarray(message.velocity) if len(message.velocity) else np.zeros(len(message.name))
     return np.asarray(message.position)[order], velocity[order]

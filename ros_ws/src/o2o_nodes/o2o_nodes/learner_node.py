@@ -16,6 +16,7 @@ from o2o_msgs import msg as m
 from o2o_nodes import convert, qos
 from o2o_nodes.node import STEADY, HouseNode, run
 from o2o_robot.algorithms import checkpoint
+from o2o_robot.algorithms.config import ARCHITECTURE
 from o2o_robot.data.provenance import versions
 from o2o_robot.data.replay import ReplayBuffer
 from o2o_robot.errors import CheckpointError, DataError
@@ -71,12 +72,14 @@ class LearnerNode(HouseNode):
         warmup_steps = self.setting("warmup_steps", 400, "steps of the frozen policy before the first update")
         capacity = self.setting("capacity_steps", 50_000, "transitions the replay holds")
         seed = self.setting("seed", 0, "of the choice of rows")
-        config = replace(config, utd=utd)
-        if self.setting("resume", False, "go on from the last checkpoint in run_dir") and self._folder.is_dir():
-            return Learner.resume(self._folder, config=config)
-        if not folder:
+        resume = self.setting("resume", False, "go on from the last checkpoint in run_dir") and self._folder.is_dir()
+        if not (folder or resume):
             raise CheckpointError("learner_node has nothing to start from; set the parameter checkpoint")
-        facts = checkpoint.read_facts(folder)
+        facts = checkpoint.read_facts(self._folder if resume else folder)
+        pretrained = {name: getattr(facts.config, name) for name in ARCHITECTURE}  # the networks are what they are
+        config = replace(config, utd=utd, **pretrained)
+        if resume:
+            return Learner.resume(self._folder, config=config)
         replay = ReplayBuffer(capacity, facts.spec, facts.n_action, facts.transform)
         return Learner(checkpoint.load(folder), replay, config=config, warmup_steps=warmup_steps, seed=seed)
 

@@ -16,6 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.task import Future
+from rclpy.timer import Timer
 
 from o2o_robot.errors import O2OError
 from o2o_robot.jsonfile import write_json
@@ -36,6 +37,8 @@ class HouseNode(LifecycleNode):
         self.exit_code = 0
         self.finished = False
         self._is_open = self._is_started = False
+        self._waits: set[Timer] = set()
+        self._had: dict[str, set[Any]] = {}  # stage of the life -> what there was before it
         self.setting("autostart", True, "configure and activate without a lifecycle manager")
         self.setting("lockstep", False, "physics waits for each command; sensors are read reliably")
         self.setting("run_dir", "", "folder of this run; empty: nothing is written")
@@ -76,15 +79,22 @@ class HouseNode(LifecycleNode):
         text = str(self.get_parameter("run_dir").value)
         return Path(text) if text else None
 
+    @property
+    def is_started(self) -> bool:
+        """Whether this node may act: between activation and deactivation."""
+        return self._is_started
+
     def now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
     async def wait(self, future: Future, timeout_s: float) -> Any:
         """The future's result, or None once `timeout_s` of wall time are over."""
         timer = self.create_timer(timeout_s, lambda: future.done() or future.set_result(None), clock=STEADY)
+        self._waits.add(timer)
         try:
             return await future
         finally:
+            self._waits.discard(timer)
             self.destroy_timer(timer)
 
     async def wait_until(self, condition: Callable[[], bool], timeout_s: float, every_s: float = 0.02) -> bool:
@@ -118,18 +128,37 @@ class HouseNode(LifecycleNode):
         return self._attempt(self.end_open)
 
     def _open(self) -> None:
-        self.open()
+        self._had["open"] = self._entities()
+        try:
+            self.open()
+        except Exception:
+            self._let_go("open")
+            raise
         self._is_open = True
 
     def _start(self) -> None:
+        self._had["start"] = self._entities()
         self._is_started = True
         self.start()
+
+    def _entities(self) -> set[Any]:
+        """Everything that the executor serves, or the graph sees, of this node."""
+        return {*self.timers, *self.subscriptions, *self.publishers, *self.services, *self.clients, *self.waitables}
+
+    def _let_go(self, stage: str) -> None:
+        """Destroy what a stage of the life made: a second activation must not tick twice."""
+        ways = (self.destroy_timer, self.destroy_subscription, self.destroy_publisher)
+        ways += (self.destroy_service, self.destroy_client)
+        for one in self._entities() - self._had.pop(stage, set()) - self._waits:
+            if not any(destroy(one) for destroy in ways):
+                one.destroy()  # an action's server or client
 
     def end_start(self) -> None:
         """`stop`, if it was started and not stopped yet."""
         if self._is_started:
             self._is_started = False
             self.stop()
+            self._let_go("start")
 
     def end_open(self) -> None:
         """Write the summary, then `close`, if it was opened and not closed yet."""
@@ -139,6 +168,7 @@ class HouseNode(LifecycleNode):
             self.close()
             if self.run_dir is not None:
                 write_json(self.run_dir / f"{self.get_name()}.json", {"pid": os.getpid(), **self.summary()})
+            self._let_go("open")
 
     def _attempt(self, act: Callable[[], None], then: Callable | None = None, *args: Any) -> TransitionCallbackReturn:
         try:

@@ -59,7 +59,9 @@ class PolicyNode(HouseNode):
         if not checkpoint:
             raise CheckpointError("policy_node has no policy; set the parameter checkpoint to a checkpoint's folder")
         seed = self.setting("seed", 0, "of the actions' randomness")
-        self._max_owed = self.setting("max_updates_owed", -1, "online, wait until the learner owes at most this; -1: never")
+        self._max_owed = self.setting(
+            "max_updates_owed", -1, "online, wait until the learner owes at most this; -1: never"
+        )
         self._patience_s = self.setting("learner_patience_s", 120.0, "wall time to wait for the learner")
         self._actor = PolicyActor(Policy.load(checkpoint), seed=seed)
         self._learner: m.LearnerState | None = None
@@ -85,7 +87,9 @@ class PolicyNode(HouseNode):
         data = bytes(message.data)
         try:
             if message.revision <= self._actor.revision:
-                raise CheckpointError(f"weights of revision {message.revision} are not newer than {self._actor.revision}")
+                raise CheckpointError(
+                    f"weights of revision {message.revision} are not newer than {self._actor.revision}"
+                )
             if hashlib.sha256(data).hexdigest() != message.sha256:
                 raise CheckpointError(f"weights of revision {message.revision} do not match their sha256")
             self._actor.policy.set_weights(data, revision=message.revision)
@@ -104,7 +108,9 @@ class PolicyNode(HouseNode):
 
         def kept_up() -> bool:
             learner = self._learner
-            return learner is not None and learner.steps_received >= published and learner.updates_owed <= self._max_owed
+            return (
+                learner is not None and learner.steps_received >= published and learner.updates_owed <= self._max_owed
+            )
 
         if not await self.wait_until(kept_up, self._patience_s, every_s=0.02):
             self.get_logger().fatal(f"learner_node did not catch up within {self._patience_s} s; see its log")

@@ -37,6 +37,11 @@ class RosArm:
         """Stamp of the newest whole state, 0 before the first."""
         return min(self._joint_state[0], self._pose[0]) if self._joint_state and self._pose else 0
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens to the commands."""
+        return self._out.get_subscription_count() > 0
+
     def read(self) -> ArmState:
         if self._joint_state is None or self._pose is None:
             missing = "joint_states" if self._joint_state is None else "current_pose"

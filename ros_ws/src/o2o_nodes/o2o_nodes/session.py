@@ -16,7 +16,7 @@ from rclpy.task import Future
 from o2o_nodes import convert, qos
 from o2o_nodes.node import HouseNode
 from o2o_nodes.sight import Look, Sight
-from o2o_robot.jsonfile import append_line
+from o2o_robot.jsonfile import append_line, read_lines
 from o2o_robot.loop import Block, EpisodeLog, parse_block
 from o2o_robot.safety.reason import Reason, names
 from o2o_robot.types import Action, Executed, Mode, Source, Step, Termination
@@ -43,12 +43,18 @@ class Actor(Protocol):
 class Session:
     """Episodes on request (RunEpisode.action) and by schedule, one at a time."""
 
-    def __init__(self, node: HouseNode, actor: Actor, *, ready: Callable[[Mode], Awaitable[bool]] | None = None) -> None:
+    def __init__(
+        self, node: HouseNode, actor: Actor, *, ready: Callable[[Mode], Awaitable[bool]] | None = None
+    ) -> None:
         self._node, self._actor, self._ready = node, actor, ready
         self._task = node.setting("task", "peg", "name of the task, written into every episode")
         self._max_steps = node.setting("max_steps", 50, "steps after which an episode is truncated")
-        self._patience_s = node.setting("patience_s", 10.0, "wall time to wait for an observation or an executed action")
-        self._schedule = [parse_block(text) for text in node.setting("schedule", [""], "blocks to run, then finish") if text]
+        self._patience_s = node.setting(
+            "patience_s", 10.0, "wall time to wait for an observation or an executed action"
+        )
+        self._schedule = [
+            parse_block(text) for text in node.setting("schedule", [""], "blocks to run, then finish") if text
+        ]
         self._guard_patience_s = node.setting("guard_patience_s", 30.0, "wall time to wait until the guard is armed")
         self._listeners = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
         self._sight = Sight(node)
@@ -56,6 +62,8 @@ class Session:
         self._seq = 0
         self._busy = False
         self.episodes = self.steps_published = self.steps_changed = 0
+        # a run taken up again goes on counting: an id names one episode of the run, in its store and among its bags
+        self._episodes_before = len(list(read_lines(node.run_dir / "episodes.jsonl"))) if node.run_dir else 0
         self.robot_s = 0.0
         node.create_subscription(m.ExecutedAction, "executed_action", self._on_executed, qos.COMMAND)
         self._guard: m.SafetyState | None = None
@@ -76,12 +84,15 @@ class Session:
 
     async def _run_schedule(self) -> None:
         if not await self._node.wait_until(self._graph_is_up, self._patience_s * 3):
-            self._node.get_logger().fatal("arm_node, the reset server or a reader of `step` did not come up; see their logs")
+            self._node.get_logger().fatal(
+                "arm_node, the reset server or a reader of `step` did not come up; see their logs"
+            )
             self._node.finish(1)
             return
         for block in self._schedule:
             if not await self._run_block(block):
-                self._node.finish(1)
+                if self._node.is_started:  # else somebody deactivated the node, which is no fault of its
+                    self._node.finish(1)
                 return
         await self._node.wait(Future(executor=self._node.executor), 0.2)  # let the last messages leave
         self._node.finish(0)
@@ -92,17 +103,15 @@ class Session:
         while not block.done(episodes, steps):
             if self._ready is not None and not await self._ready(block.mode):
                 return False
-            if not await self._guard_is_armed():
-                return False
             log = await self.run_episode(block.mode, block.first_seed + episodes, self._max_steps)
             episodes, steps = episodes + 1, steps + log.n_steps
             successes += log.outcome.value == "success"
             self._node.get_logger().info(
                 f"{block.mode.value} {episodes} ({steps} steps): {log.outcome.value}, {successes}/{episodes} so far"
             )
-            if log.termination is Termination.FAULT:
+            if log.termination in (Termination.FAULT, Termination.OPERATOR):
                 return False
-        return True
+        return self._ready is None or await self._ready(block.mode)  # nothing is owed when a block is over
 
     def _graph_is_up(self) -> bool:
         return (
@@ -113,19 +122,24 @@ class Session:
             and self._node.count_publishers("executed_action") >= 1
         )
 
-    async def _guard_is_armed(self) -> bool:
-        """Whether the arm would follow an episode's commands; an operator may arm, or reset a latch, while we wait."""
+    async def _guard_is_armed(self, *, first_state_is_there: bool) -> bool:
+        """Whether the arm would follow an episode's commands; an operator may arm, or reset a latch, while we wait.
+
+        In lockstep the first state comes with the first reset: before it a guard that has seen none is good enough.
+        """
+        wanted = ENGAGED if first_state_is_there else (*ENGAGED, "UNCONFIGURED")
 
         def armed() -> bool:
-            return self._guard is not None and self._guard.state in ENGAGED
+            return self._guard is not None and self._guard.state in wanted
 
-        if not armed():
-            await self._node.wait_until(armed, self._guard_patience_s)
-        if not armed():
-            said = self._guard or m.SafetyState(state="silent")
-            why = ", ".join(names(said.reasons)) or "nobody armed it"
-            self._node.get_logger().fatal(f"the guard is {said.state} ({why}); clear the cause, then call arm_node's reset, arm")
-        return armed()
+        if armed() or await self._node.wait_until(armed, self._guard_patience_s):
+            return True
+        said = self._guard or m.SafetyState(state="silent")
+        why = ", ".join(names(said.reasons)) or "nobody armed it"
+        self._node.get_logger().fatal(
+            f"the guard is {said.state} ({why}); clear the cause, then call arm_node's reset, arm"
+        )
+        return False
 
     def _on_guard(self, message: m.SafetyState) -> None:
         self._guard = message
@@ -133,11 +147,12 @@ class Session:
     # --- one episode ---------------------------------------------------------------------------------------------
     async def run_episode(self, mode: Mode, seed: int, max_steps: int) -> EpisodeLog:
         """Run an episode to its end. A silent graph ends it as incomplete, termination `fault`; nothing is raised."""
-        log = EpisodeLog(f"{mode.value}-{self.episodes:06d}", max_steps, lambda step: self._publish(step, mode))
+        number = self._episodes_before + self.episodes
+        log = EpisodeLog(f"{mode.value}-{number:06d}", max_steps, lambda step: self._publish(step, mode))
         self.episodes += 1
         wall_start = time.monotonic()
         self._actor.begin(mode, seed)
-        look = await self._reset(seed)
+        look = await self._begin(seed)
         if look is None:
             log.abandon(Termination.FAULT)
             return log
@@ -151,8 +166,21 @@ class Session:
         self._write(log, mode, seed, time.monotonic() - wall_start)
         return log
 
+    async def _begin(self, seed: int) -> Look | None:
+        """The first look of an episode, once the scene is reset and the guard would let the arm move; else None."""
+        if not await self._guard_is_armed(first_state_is_there=False):
+            return None
+        look = await self._reset(seed)
+        if look is None or not await self._guard_is_armed(first_state_is_there=True):
+            return None
+        # where somebody had to arm first, that look is old
+        return look if self._node.lockstep else await self._sight.look(self._patience_s)
+
     async def _step(self, log: EpisodeLog, look: Look) -> Look:
         """One turn of the loop: propose, wait for what was executed, see what came of it."""
+        if not self._node.is_started:
+            log.abandon(Termination.OPERATOR)
+            return look
         proposed = self._propose(look)
         executed = await self._answer(proposed)
         after = await self._sight.look(self._patience_s) if executed is not None else None
@@ -164,7 +192,9 @@ class Session:
         stopped = bool(executed.reasons & STOPPED)
         log.add(look.observation, executed, after.task, stopped=stopped)
         if stopped:
-            self._node.get_logger().warning(f"{log.episode}: the guard has stopped the arm ({', '.join(names(executed.reasons))})")
+            self._node.get_logger().warning(
+                f"{log.episode}: the guard has stopped the arm ({', '.join(names(executed.reasons))})"
+            )
         if log.ended:
             log.close(after.observation)
         return after
@@ -205,7 +235,9 @@ class Session:
         self.steps_published += not step.is_last
 
     def _event(self, kind: int, log: EpisodeLog, mode: Mode, seed: int, ns: int) -> None:
-        event = m.EpisodeEvent(kind=kind, id=log.episode, task=self._task, mode=mode.value, seed=seed, n_steps=log.n_steps)
+        event = m.EpisodeEvent(
+            kind=kind, id=log.episode, task=self._task, mode=mode.value, seed=seed, n_steps=log.n_steps
+        )
         event.header.stamp = convert.stamp(ns)
         if log.termination is not None:
             event.outcome, event.termination = log.outcome.value, log.termination.value

@@ -33,8 +33,12 @@ class Sight:
 
     def __init__(self, node: HouseNode) -> None:
         self._node = node
-        self._joints = node.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the policy's order")
-        self._cameras = node.setting("cameras", ["wrist", "front"], "camera names; each is read from <name>/color/image_raw")
+        self._joints = node.setting(
+            "joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the policy's order"
+        )
+        self._cameras = node.setting(
+            "cameras", ["wrist", "front"], "camera names; each is read from <name>/color/image_raw"
+        )
         period_s = 1.0 / node.setting("control_hz", 10.0, "how often the policy acts")
         tolerance_s = node.setting("tolerance_s", 0.05, "how much older than the tick a sample may be; 0 in lockstep")
         self._assembler = Assembler(
@@ -87,4 +91,3 @@ class Sight:
         return Look(
             Observation(tick.stamp_ns, images, proprioception(arm)), arm, convert.task_state(tick.samples[JUDGE])
         )
-

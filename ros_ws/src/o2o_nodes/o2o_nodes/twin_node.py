@@ -25,6 +25,8 @@ from o2o_robot.errors import ArmError
 from o2o_sim.config import TwinConfig
 from o2o_sim.twin import Twin
 
+REPEAT_S = 0.5  # of wall time, between two looks at an instant that nobody answers
+
 
 class TwinNode(HouseNode):
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class TwinNode(HouseNode):
     def start(self) -> None:
         self._see()
         if self._waits_for_commands:
+            self.create_timer(REPEAT_S, self._repeat, clock=STEADY)
             return
         self._ticks = 0
         self._ticks_per_frame = max(1, round(self._period_s * self._state_hz))
@@ -97,6 +100,11 @@ class TwinNode(HouseNode):
         if self._ticks % self._ticks_per_frame == 0:
             self._steps += 1
             self._look()
+
+    def _repeat(self) -> None:
+        """Say again what nobody has answered: a reader that was still being discovered must not stop time for good."""
+        if time.perf_counter() - self._seen_at_s > REPEAT_S:
+            self._see()
 
     def _reset(self, handle: Any) -> ResetScene.Result:
         self._twin.reset(handle.request.seed)

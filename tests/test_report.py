@@ -1,0 +1,310 @@
+"""The report of a run: its statistics, what it says, and that no missing or hostile file stops or enters it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("matplotlib")
+
+from o2o_robot.algorithms import checkpoint
+from o2o_robot.algorithms.actor_critic import ActorCritic
+from o2o_robot.algorithms.phases import Phase
+from o2o_robot.data.returns import RewardTransform, mc_returns
+from o2o_robot.data.store import EpisodeStore
+from o2o_robot.errors import DataError
+from o2o_robot.jsonfile import append_line, write_json
+from o2o_robot.policy import Policy
+from o2o_robot.presets import calql
+from o2o_robot.report.filmstrip import choose, filmstrip
+from o2o_robot.report.gather import EpisodeLine, gather
+from o2o_robot.report.page import write_report
+from o2o_robot.report.sections import headline, parse_switch
+from o2o_robot.report.statistics import paired, rolling_success, wilson
+from o2o_robot.report.values import values
+from o2o_robot.types import Episode, Observation, ObservationSpec
+
+SIDE, CAMERAS = 16, ("wrist", "front")
+SPEC = ObservationSpec(CAMERAS, SIDE, (("tool_position_m", 3),))
+TRANSFORM = RewardTransform(1.0, -1.0, 0.97)
+SCRIPT = "<script>alert(1)</script>"
+SECTIONS = ("Success while learning", "What the guard changed", "phase switch", "Processes", "Settings", "Versions")
+
+
+# The run: three scenes, two of which the fine-tuned policy solves and the pretrained one does not.
+
+
+def an_episode(id_: str, seed: int, *, is_success: bool, n_steps: int = 6) -> Episode:
+    rng = np.random.default_rng(seed)
+    last = np.arange(n_steps) == n_steps - 1
+    proposed = rng.uniform(-1, 1, (n_steps, 3)).astype(np.float32)
+    return Episode(
+        images={name: rng.integers(0, 256, (n_steps + 1, SIDE, SIDE, 3), np.uint8) for name in CAMERAS},
+        state={"tool_position_m": rng.normal(size=(n_steps + 1, 3)).astype(np.float32)},
+        stamp_ns=np.arange(n_steps + 1, dtype=np.int64) * 100_000_000,
+        action=np.where(last[:, None], proposed * np.float32(0.5), proposed),
+        proposed=proposed,
+        reward=(last & is_success).astype(np.float32),
+        terminated=last & is_success,
+        truncated=last & (not is_success),
+        reasons=np.where(last, 2, 0).astype(np.uint32),
+        source=np.zeros(n_steps, np.uint8),
+        revision=np.zeros(n_steps, np.int64),
+        meta={"id": id_, "seed": seed, "outcome": "success" if is_success else "failure"},
+    )
+
+
+def a_stage(folder: Path, store: Path, mode: str, outcomes: list[bool], *, first: int = 0) -> None:
+    steps = first * 6
+    with EpisodeStore.open_or_create(store) as episodes:
+        for seed, is_success in enumerate(outcomes, start=first):
+            episode = an_episode(f"{mode}-{seed}", seed, is_success=is_success)
+            episodes.append(episode)
+            line = {**episode.meta, "mode": mode, "n_steps": 6, "steps_before": steps, "steps_changed": 1}
+            append_line(folder / "episodes.jsonl", line)
+            steps += 6
+    write_json(folder / "processes.json", {"nodes": [{"name": "arm_node", "pid": 7, "exit_code": 0}]})
+    write_json(folder / "arm_node.json", {"commands": 60, "interventions": 9, "reasons": {"workspace": 9}})
+    (folder / "params").mkdir(exist_ok=True)
+    (folder / "params" / "arm_node.yaml").write_text(f'/**/arm_node:\n  ros__parameters:\n    limits: "{SCRIPT}"\n')
+
+
+def a_checkpoint(folder: Path, phase: Phase) -> None:
+    small = replace(calql(), critic_widths=(8,), actor_widths=(8,), convs=((4, 4, 4),), image_latent=4, state_latent=4)
+    learner = ActorCritic(small, SPEC, 3, TRANSFORM, seed=3)
+    learner.centre_values(-5.0)
+    checkpoint.save(folder, learner, phase=phase, provenance={})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("demo")
+    write_json(run / "settings.json", {"task": SCRIPT, "seed": 0, "first_seed": 900_000})
+    versions, nodes = {"torch": "1.2.3"}, [{"name": "arm_node", "pid": 7, "exit_code": 0, "phase": "collect"}]
+    stages = [{"name": "collect", "wall_s": 1.5}, {"name": "ingest", "wall_s": 0.5}]
+    summary = {"task": SCRIPT, "demo_episodes": 2, "offline_steps": 100, "robot_s": 9.0}
+    write_json(run / "summary.json", {**summary, "versions": versions, "nodes": nodes, "stages": stages})
+    a_stage(run / "collect", run / "demos.zarr", "demo", [True, False])
+    a_stage(run / "evaluate_pretrained", run / "evaluate_pretrained/episodes.zarr", "eval", [False, False, True])
+    a_stage(run / "finetune", run / "finetune/episodes.zarr", "warmup", [False, True])
+    a_stage(run / "finetune", run / "finetune/episodes.zarr", "online", [True, True], first=2)
+    a_stage(run / "evaluate_finetuned", run / "evaluate_finetuned/episodes.zarr", "eval", [True, True, True])
+    phases = ["phase warmup -> finetune: cql_alpha 5.0 -> 0.0, calibrate True -> False"]
+    write_json(run / "finetune/learner_node.json", {"updates": 12, "phases": phases})
+    for k in range(1, 4):
+        append_line(run / "pretrain/metrics.jsonl", {"step": 50 * k, "td_loss": 1.0 / k, "cql_gap": 2.0})
+        append_line(run / "finetune/learner.jsonl", {"update": 4 * k, "step": 12 + k, "td_loss": float("nan")})
+    write_json(run / "pretrain/summary.json", {"updates": 150, "fingerprint": "abc"})
+    a_checkpoint(run / "pretrain/checkpoint", Phase.PRETRAIN)
+    a_checkpoint(run / "finetune/checkpoint", Phase.FINETUNE)
+    return run
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+@pytest.fixture(scope="module")
+def page(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    run = Path(shutil.copytree(whole, tmp_path_factory.mktemp("written") / "run"))
+    return write_report(run).read_text()
+
+
+def line(seed: int, is_success: bool, n_steps: int = 5) -> EpisodeLine:
+    return EpisodeLine(f"e{seed}", "eval", seed, "success" if is_success else "failure", n_steps, 0)
+
+
+# Statistics.
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "lo", "hi"),
+    [  # Newcombe, Stat. Med. 17 (1998) 857, table I, method 3; to four decimals
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_wilson_gives_the_published_intervals(successes, n, lo, hi):
+    assert wilson(successes, n) == pytest.approx((lo, hi), abs=5e-5)
+
+
+def test_wilson_mirrors_itself_holds_its_rate_and_knows_nothing_of_nothing():
+    for n in range(1, 40):
+        for k in range(n + 1):
+            lo, hi = wilson(k, n)
+            assert 0 <= lo <= k / n <= hi <= 1
+            assert wilson(n - k, n) == pytest.approx((1 - hi, 1 - lo))
+    assert wilson(0, 0) == (0, 1)
+    with pytest.raises(ValueError, match="4 successes of 3"):
+        wilson(4, 3)
+
+
+def test_the_rolling_rate_counts_the_latest_window_and_never_the_future():
+    won = np.random.default_rng(0).random(50) < 0.4
+    rolled = rolling_success(won, 7)
+    for k in range(50):
+        latest = won[max(0, k - 6) : k + 1]
+        assert rolled.rate[k] == pytest.approx(latest.mean())
+        assert (rolled.lo[k], rolled.hi[k]) == pytest.approx(wilson(int(latest.sum()), len(latest)))
+
+
+def test_the_paired_comparison_counts_only_scenes_that_both_policies_met():
+    found = paired({1: False, 2: False, 3: True, 4: False}, {1: True, 2: True, 3: False, 9: True})
+    assert found[:3] == (3, 2, 1)
+
+
+@pytest.mark.parametrize(("gained", "lost", "p_value"), [(0, 0, 1.0), (5, 5, 1.0), (6, 0, 2 / 64), (8, 1, 20 / 512)])
+def test_the_sign_test_is_exact_and_two_sided(gained, lost, p_value):
+    before = {seed: seed >= gained for seed in range(gained + lost)}
+    assert paired(before, {seed: not won for seed, won in before.items()}).p_value == pytest.approx(p_value)
+
+
+# What the page says.
+
+
+def test_the_headline_counts_both_evaluations_and_the_scenes_that_changed(whole):
+    said = headline(gather(whole))
+    assert said.before is not None
+    assert said.after is not None
+    assert (said.before.successes, said.before.n, said.after.successes) == (1, 3, 3)
+    assert "Of the same 3 scenes, 2 failed before and succeed now, 0 the other way" in said.sentences[-1]
+    assert "too few to rule out chance" in said.sentences[-1]
+
+
+def test_a_whole_run_has_every_section_and_lacks_nothing(page):
+    for words in (*SECTIONS, "33 %", "100 %", "cql_alpha", "1.2.3", "every episode was a success"):
+        assert words in page, words
+    assert "issing: " not in page
+    assert page.lower().startswith("<!doctype html>")
+
+
+def test_settings_are_told_to_the_last_digit(page):
+    assert "<td>900000</td>" in page
+
+
+def test_the_page_needs_no_network_and_runs_no_script(page):
+    assert set(re.findall(r'(?:src|href)="(.{0,22})', page)) == {"data:image/png;base64,"}
+    assert "url(" not in page
+    assert "<script" not in page.lower()
+
+
+def test_markup_in_a_file_of_the_run_is_shown_and_not_obeyed(page):
+    assert SCRIPT not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 3  # the title, a setting, a parameter
+
+
+def test_the_figures_on_the_page_are_the_files_beside_it(run):
+    page = write_report(run).read_text()
+    names = {path.stem for path in (run / "figures").iterdir()}
+    assert {"success", "reliability", "guard", "training", "evaluate_pretrained_failure"} <= names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / "figures").iterdir())
+    assert page.count("data:image/png") == len(names)
+
+
+def test_a_phase_switch_is_parted_into_its_settings_even_where_a_value_has_commas():
+    text = "phase warmup -> finetune: widths (256, 256) -> (8, 8), entropy None -> -1.5"
+    assert parse_switch(text).changes == (("widths", "(256, 256)", "(8, 8)"), ("entropy", "None", "-1.5"))
+    assert parse_switch("phase pretrain -> warmup: no setting changed")[1:] == ((), "no setting changed")
+    assert parse_switch("something else").words == "something else"
+
+
+def test_q_on_the_page_is_the_policys_own_and_the_returns_are_the_learners(whole):
+    found = values(whole / "evaluate_pretrained/episodes.zarr", whole / "pretrain/checkpoint")
+    policy = Policy.load(whole / "pretrain/checkpoint")
+    with EpisodeStore.open(whole / "evaluate_pretrained/episodes.zarr") as store:
+        episodes = list(store.episodes())
+    returns = [mc_returns(e.reward, e.terminated, e.truncated, TRANSFORM) for e in episodes]
+    assert np.array_equal(found.mc_return, np.concatenate(returns))
+    assert found.is_exact.tolist() == [False] * 12 + [True] * 6
+    for row in (0, 8, 17):
+        episode, t = episodes[row // 6], row % 6
+        look = Observation(0, {n: i[t] for n, i in episode.images.items()}, {n: v[t] for n, v in episode.state.items()})
+        assert found.q_data[row] == pytest.approx(policy.q_value(look, episode.action[t]), abs=1e-3)
+
+
+# Filmstrips.
+
+
+def test_a_filmstrip_starts_at_the_first_frame_and_ends_at_the_last():
+    episode = an_episode("e", 0, is_success=True, n_steps=20)
+    film = filmstrip(episode, n_frames=5)
+    assert film.times_s == pytest.approx((0.0, 0.5, 1.0, 1.5, 2.0))
+    assert np.array_equal(film.sheet[:SIDE, :SIDE], episode.images["wrist"][0])
+    assert np.array_equal(film.sheet[-SIDE:, -SIDE:], episode.images["front"][20])
+
+
+def test_strips_of_short_and_long_episodes_have_one_scale():
+    sheets = [filmstrip(an_episode("e", 0, is_success=True, n_steps=n)).sheet for n in (1, 4, 40)]
+    assert len({sheet.shape for sheet in sheets}) == 1
+
+
+def test_the_scene_shown_as_failed_before_is_the_one_shown_as_solved_after():
+    before = [line(1, False), line(2, True), line(3, False)]
+    first, second = choose(before, [line(1, False), line(2, True), line(3, True)])
+    assert [(pick.id, pick.outcome) for pick in first] == [("e2", "success"), ("e3", "failure")]
+    assert [(pick.id, pick.outcome) for pick in second] == [("e3", "success"), ("e1", "failure")]
+
+
+# Runs that stopped early, or were damaged.
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "settings.json",
+        "summary.json",
+        "demos.zarr",
+        "collect",
+        "pretrain",
+        "pretrain/metrics.jsonl",
+        "evaluate_pretrained",
+        "evaluate_pretrained/episodes.zarr",
+        "evaluate_pretrained/episodes.jsonl",
+        "finetune",
+        "finetune/checkpoint",
+        "finetune/learner_node.json",
+        "evaluate_finetuned",
+    ],
+)
+def test_a_part_that_is_not_there_is_named_and_the_rest_is_shown(run, part):
+    path = run / part
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = write_report(run).read_text()
+    assert re.search(r"issing[^<]*:|not whole", page)
+    assert all(words in page for words in SECTIONS)
+
+
+def test_an_empty_run_folder_gets_a_page_that_says_so(tmp_path):
+    page = write_report(tmp_path).read_text()
+    assert "Neither evaluation is in this folder" in page
+    assert "data:image" not in page
+
+
+def test_a_damaged_checkpoint_store_or_log_is_told_with_its_reason(run):
+    weights = run / "finetune/checkpoint/weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    next((run / "evaluate_pretrained/episodes.zarr/episodes/000000/reward").glob("c*")).write_bytes(b"junk")
+    (run / "summary.json").write_text("{")
+    (run / "settings.json").write_bytes(b"\xff\xfe")
+    (run / "evaluate_finetuned/episodes.jsonl").write_text('{"n_steps": "six"}\n[1]\n{"n_steps": 6, "seed": null}\n')
+    append_line(run / "pretrain/metrics.jsonl", {"step": "soon", "td_loss": None})
+    (run / "finetune/arm_node.json").write_text(json.dumps({"reasons": ["workspace"], "state": None}))
+    page = write_report(run).read_text()
+    assert "weights.safetensors has changed since it was written" in page
+    assert "000000" in page
+    assert "cannot read" in page
+
+
+def test_a_folder_that_is_not_there_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(DataError, match=r"there is no run folder .*nowhere"):
+        write_report(tmp_path / "nowhere")
