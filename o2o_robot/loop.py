@@ -23,9 +23,8 @@ class Block:
 
     def __post_init__(self) -> None:
         if (self.episodes > 0) == (self.steps > 0):
-            raise ConfigError(
-                f"block '{self.mode.value}' needs episodes or steps, one of them > 0, got episodes={self.episodes} steps={self.steps}"
-            )
+            got = f"got episodes={self.episodes} steps={self.steps}"
+            raise ConfigError(f"block '{self.mode.value}' needs episodes or steps, one of them > 0, {got}")
 
     def done(self, episodes: int, steps: int) -> bool:
         return episodes >= self.episodes if self.episodes else steps >= self.steps
@@ -37,7 +36,7 @@ def parse_block(text: str) -> Block:
     modes = [mode.value for mode in Mode]
     if not words or words[0] not in modes:
         raise ConfigError(
-            f"schedule '{text}': it starts with one of {', '.join(modes)}, for example 'eval episodes=20 first_seed=9000'"
+            f"schedule '{text}': it starts with one of {', '.join(modes)}; for example 'eval episodes=20 first_seed=9'"
         )
     numbers = {}
     for word in words[1:]:

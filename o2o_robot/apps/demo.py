@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ class Demo:
     expert_noise: float = 0.4
     expert_bias_m: float = 0.005
     expert_distracted: float = 0.35
-    offline_steps: int = 600
+    offline_steps: int = 900
     eval_episodes: int = 20
     warmup_steps: int = 400
     online_steps: int = 2600
@@ -61,6 +62,8 @@ def main(demo: Annotated[Demo, tyro.conf.arg(name="")], *, run_dir: Path = Path(
     """
     run = Run(run_dir, Console(stderr=True))
     run.prepare(demo)
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # two demos must not hear each other
+    run.console.print(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']} in another shell lets you look on", highlight=False)
     with run.stage("collect"):
         run.graph("collect", collect(demo, run_dir))
     with run.stage("ingest"):

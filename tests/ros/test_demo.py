@@ -20,8 +20,7 @@ env_steps_warmup env_steps_online learner_updates robot_s wall_s guard_intervent
 versions git_revision""".split()
 
 
-def test_every_fact_of_a_demo_is_in_its_summary_and_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROS_DOMAIN_ID", "92")
+def test_every_fact_of_a_demo_is_in_its_summary_and_adds_up(tmp_path: Path, domain: int) -> None:
     tiny = demo.Demo(seed=3, demo_episodes=4, offline_steps=10, eval_episodes=2, warmup_steps=20, online_steps=30)
     assert demo.main(tiny, run_dir=tmp_path / "demo") == 0
     summary = read_json(tmp_path / "demo" / "summary.json")

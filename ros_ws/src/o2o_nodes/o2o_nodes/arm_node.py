@@ -1,7 +1,7 @@
 """The one guarded door to the motors: every action is judged here, and only this process publishes motion.
 
-In real time a 100 Hz tick watches for silence and holds. In lockstep nothing moves between two actions, so each action is
-judged when the state it answers is there.
+In real time a 100 Hz tick watches for silence and holds. In lockstep nothing moves between two actions, so each action
+is judged when the state it answers is there.
 """
 
 from __future__ import annotations

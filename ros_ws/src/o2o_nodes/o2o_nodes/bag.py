@@ -29,7 +29,7 @@ class Raw(NamedTuple):
 
 
 class EpisodeBag:
-    """bag.add(topic, cdr, heard_ns) for every message, bag.on_event(event, heard_ns) at START and END, bag.close() at last.
+    """bag.add(topic, cdr, heard_ns) for every message, bag.on_event(event, heard_ns) at START and END, at last close().
 
     A file is finished when its END is known and every executed action and every sensor's word on the final instant are
     in it; until then it stays `.part`. An episode whose END never came is not a bag.

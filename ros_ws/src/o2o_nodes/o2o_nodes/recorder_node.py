@@ -81,7 +81,7 @@ class RecorderNode(HouseNode):
             )
 
     def _listen_when_ready(self) -> None:
-        """Subscribe to `step` last: whoever runs the session waits for that, and then nothing of episode 0 is missed."""
+        """Subscribe to `step` last: whoever runs the session waits for that, and nothing of episode 0 is missed."""
         if all(self.count_publishers(topic) for topic in self._must_be_heard):
             self.destroy_timer(self._listening)
             self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)

@@ -1,4 +1,4 @@
-"""Runs episodes: reset, look, act, wait for what was executed, publish the step. policy_node and teleop_node share it."""
+"""Runs episodes: reset, look, act, wait for what was executed, publish the step. Policy and teleop share it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The twin behind the topics of a real driver: MuJoCo arm, cameras, judge, /clock, and the reset of the scene.
 
-In lockstep physics waits: each `target_pose` stamped with the present observation lets one control period pass, and then
-the next observation is published. In real time a wall timer lets time pass, whatever is commanded.
+In lockstep physics waits: each `target_pose` stamped with the present observation lets one control period pass, and
+then the next observation is published. In real time a wall timer lets time pass, whatever is commanded.
 """
 
 from __future__ import annotations
