@@ -118,13 +118,13 @@ def test_the_bound_is_not_active_everywhere_on_honest_returns() -> None:
     assert 0.05 < float(metrics["bound_rate/policy"]) < 0.95
 
 
-def test_going_online_changes_conservatism_and_nothing_else() -> None:
+def test_going_online_changes_the_critic_and_never_entropy_or_temperature() -> None:
     subject = learner()
     for k in range(3):
         subject.update(batch(seed=k))
     before = _weights(subject.networks)
     changed = subject.reconfigure(small(wsrl()))
-    assert set(changed) == {"cql_alpha", "calibrate"}
+    assert set(changed) == {"cql_alpha", "calibrate", "max_target_backup", "critic_lr", "tau"}
     assert _same(before, subject.networks), "the temperature too goes through untouched"
     assert small(wsrl()).entropy_target(3) == small().entropy_target(3)
 

@@ -54,12 +54,12 @@ def test_updates_keep_the_stated_ratio_to_steps(utd: float, critic_steps: int, e
     assert subject.updates_owed() == 0
 
 
-def test_the_switch_changes_conservatism_alone_and_the_temperature_goes_through() -> None:
+def test_the_switch_logs_each_setting_it_changes_and_the_temperature_goes_through() -> None:
     subject = _learner(warmup_steps=9)
     temperature = subject.actor_critic.networks.log_temperature.clone()
     _feed(subject, stream(1, 9), update=False)
     assert subject.phase is Phase.FINETUNE
-    assert set(subject.changes[-1].changed) == {"cql_alpha", "calibrate"}
+    assert set(subject.changes[-1].changed) == {"cql_alpha", "calibrate", "max_target_backup", "critic_lr", "tau"}
     assert torch.equal(temperature, subject.actor_critic.networks.log_temperature)
 
 
