@@ -13,9 +13,7 @@ ROBOTS = ("twin", "fr3", "ur5e")
 JOINTS = {
     "twin": [f"fr3_joint{i}" for i in range(1, 8)],
     "fr3": [f"fr3_joint{i}" for i in range(1, 8)],
-    "ur5e": [
-        f"{name}_joint" for name in ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")
-    ],
+    "ur5e": [f"{name}_joint" for name in ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")],
 }
 
 
@@ -31,7 +29,9 @@ class Up:
     robot: str = described("twin", "twin, fr3 or ur5e: which arm answers the topics, and whose limits hold")
     task: str = described("peg", "task of the twin, and the name written into every episode")
     run_dir: str = described("runs/run", "folder of this run: episodes, logs, summaries")
-    realtime_factor: float = described(0.0, "twin only: simulated seconds per second; 0 is lockstep, as fast as it goes")
+    realtime_factor: float = described(
+        0.0, "twin only: simulated seconds per second; 0 is lockstep, as fast as it goes"
+    )
     seed: int = described(0, "of everything random that is not a scene")
     max_steps: int = described(50, "steps after which an episode is truncated")
     cameras: str = described("wrist,front", "camera names, with commas; the first sets the rhythm")

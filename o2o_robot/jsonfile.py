@@ -40,7 +40,7 @@ def append_line(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole objects of a JSON-lines log; nothing where there is no file, and a last line cut short is passed over."""
+    """The whole objects of a JSON-lines log; none where there is no file. A last line cut short is passed over."""
     if not path.exists():
         return
     for line in path.read_text().splitlines():

@@ -8,7 +8,7 @@ from o2o_robot.types import ArmState, Pose
 
 
 class Sent(NamedTuple):
-    """The target that was really sent, and why it differs from what was asked (bitmask of `safety.Reason`, 0 = as asked)."""
+    """The target that was really sent, and why it differs from what was asked (bits of `Reason`; 0: as asked)."""
 
     target: Pose
     reasons: int = 0

@@ -22,7 +22,7 @@ class Tick(NamedTuple):
 class Assembler:
     """Makes a tick from the newest reference frame at least a period after the last one.
 
-    A sample belongs to a tick when its stamp is the latest not after the tick's and at most `tolerance_ns` older; with a
+    A sample belongs to a tick when its stamp is the latest not after the tick's and at most `tolerance_ns` older; at a
     tolerance of 0 every stream must carry the very stamp of the tick, which is how a simulator in lockstep is read.
 
         assembler.add("front", stamp_ns, pixels)
