@@ -15,11 +15,27 @@ from o2o_robot.jsonfile import read_json
 
 pytestmark = pytest.mark.ros
 
-FACTS = (
-    "seed, task, success_pretrained, success_finetuned, eval_episodes, demo_episodes, demo_success_rate, offline_steps, "
-    "env_steps_warmup, env_steps_online, learner_updates, robot_s, wall_s, guard_interventions, steps_published, "
-    "steps_stored, nodes, versions, git_revision"
-).split(", ")
+FACTS = [
+    "seed",
+    "task",
+    "success_pretrained",
+    "success_finetuned",
+    "eval_episodes",
+    "demo_episodes",
+    "demo_success_rate",
+    "offline_steps",
+    "env_steps_warmup",
+    "env_steps_online",
+    "learner_updates",
+    "robot_s",
+    "wall_s",
+    "guard_interventions",
+    "steps_published",
+    "steps_stored",
+    "nodes",
+    "versions",
+    "git_revision",
+]
 
 
 def test_every_fact_of_a_demo_is_in_its_summary_and_adds_up(tmp_path: Path, domain: int) -> None:
