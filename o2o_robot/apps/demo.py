@@ -37,15 +37,15 @@ class Demo:
 
     seed: int = 0
     task: str = "peg"
-    clearance_m: float = 0.008
+    clearance_m: float = 0.010
     demo_episodes: int = 60
     expert_noise: float = 0.3
     expert_bias_m: float = 0.016
     expert_distracted: float = 0.1
-    offline_steps: int = 650
+    offline_steps: int = 500
     eval_episodes: int = 20
     warmup_steps: int = 500
-    online_steps: int = 2400
+    online_steps: int = 2800
     utd: int = 1
 
     @property

@@ -101,7 +101,7 @@ class PolicyNode(HouseNode):
         self._learner = message
 
     async def _learner_kept_up(self, mode: Mode) -> bool:
-        """Before an online episode and after the last: whether the learner did its updates, so that the ratio is true."""
+        """Before an online episode and after the last: whether the learner did its updates, so that the ratio holds."""
         if mode is not Mode.ONLINE or self._max_owed < 0:
             return True
         published = self._session.steps_published
