@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -47,11 +48,25 @@ def domain() -> Iterator[int]:
 
 
 def _domain() -> Iterator[int]:
-    number = 1 + (os.getpid() * 13 + next(_COUNT)) % 100  # above 101 its ports may be taken by anybody
+    first = os.getpid() * 13 + next(_COUNT)
+    number = next(n for n in (1 + (first + k) % 100 for k in range(100)) if _nobody_speaks_in(n))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(number))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield number
+
+
+def _nobody_speaks_in(domain: int) -> bool:
+    """Whether the discovery port of a domain is free on this machine (DDSI-RTPS 9.6.1.1: 7400 + 250 a domain).
+
+    Domains above 101 are left alone: their ports may be taken by anybody.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.bind(("", 7400 + 250 * domain))
+        except OSError:
+            return False
+        return True
 
 
 @pytest.fixture(scope="session")

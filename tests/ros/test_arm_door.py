@@ -35,7 +35,9 @@ def watcher(module_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Ite
     idle = {"teleop_node": {"schedule": [""]}}
     run_dir = tmp_path_factory.mktemp("door")
     with graph("collect", run_dir, idle, realtime_factor=1.0), Watcher(module_domain) as watcher:
-        watcher.until(lambda: watcher.safety and watcher.safety[-1].state == "ARMED", 30.0, "the guard armed")
+        # a machine that is slow to start may stop the guard at once; the first episode lifts that
+        engaged = ("ARMED", "RUN", "SOFT_STOP")
+        watcher.until(lambda: watcher.safety and watcher.safety[-1].state in engaged, 30.0, "the guard armed")
         watcher.until(watcher.action_out.get_subscription_count, 10.0, "a listener to actions")
         watcher.until(watcher.event_out.get_subscription_count, 10.0, "a listener to episodes")
         # discovery may give one topic seconds after another
