@@ -57,13 +57,19 @@ def _domain() -> Iterator[int]:
 
 
 def _nobody_speaks_in(domain: int) -> bool:
-    """Whether the discovery port of a domain is free on this machine (DDSI-RTPS 9.6.1.1: 7400 + 250 a domain).
+    """Whether the discovery ports of a domain are free on this machine.
 
-    Domains above 101 are left alone: their ports may be taken by anybody.
+    DDSI-RTPS 9.6.1: 7400 + 250 a domain, for many; 10 above it, and on by twos, for each participant. Domains above
+    101 are left alone: their ports may be taken by anybody.
     """
+    first = 7400 + 250 * domain
+    return all(_is_free(port) for port in (first, *range(first + 10, first + 30, 2)))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         try:
-            asking.bind(("", 7400 + 250 * domain))
+            asking.bind(("", port))
         except OSError:
             return False
         return True
