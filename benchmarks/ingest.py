@@ -11,6 +11,8 @@ import argparse
 import contextlib
 import io
 import json
+import os
+import platform
 import sys
 import tempfile
 import time
@@ -23,6 +25,7 @@ from rich.table import Table
 from o2o_robot.apps import ingest
 from o2o_robot.data.bag import Bag, find_bags
 from o2o_robot.data.mcap_writer import McapEpisodeWriter
+from o2o_robot.data.provenance import versions
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"
@@ -31,14 +34,15 @@ REAL = ROOT.parent / "shared" / "data"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bags", nargs="*", type=Path)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results" / "ingest.json")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         sets = {str(path): path for path in args.bags} or _usual(Path(folder))
         rows = {name: measure(path, Path(folder) / "stores" / str(i)) for i, (name, path) in enumerate(sets.items())}
     _print("ingest", rows)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+    machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
+    machine["load_1min"] = round(os.getloadavg()[0], 2)
+    args.json.write_text(json.dumps({"figures": rows, "machine": machine, "versions": versions()}, indent=1) + "\n")
 
 
 def measure(path: Path, store: Path) -> dict[str, float]:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from o2o_robot.algorithms import losses
 from o2o_robot.algorithms.actor_critic import ActorCritic
+from o2o_robot.data.provenance import versions
 from o2o_robot.data.returns import RewardTransform
 from o2o_robot.presets import calql, preset
 from o2o_robot.types import Batch, ObservationSpec
@@ -135,7 +136,7 @@ def milliseconds(update: Callable[[Batch], object], batch: Batch, *, n: int) -> 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "update_speed.json")
     parser.add_argument("--updates", type=int, default=30)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
@@ -154,9 +155,8 @@ def main() -> None:
     print(f"{'update':45s} {'median ms':>10s} {'fastest ms':>11s} {'CPU ms':>9s}")
     for name, row in rows.items():
         print(f"{name:45s} {row['median_ms']:10.1f} {row['fastest_ms']:11.1f} {row['cpu_ms']:9.1f}")
-    if options.out:
-        machine = {"cpu": platform.processor(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-        options.out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    machine = {"cpu": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
+    options.out.write_text(json.dumps({"machine": machine, "versions": versions(), "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

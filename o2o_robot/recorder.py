@@ -85,10 +85,15 @@ class Recorder:
     def close(self) -> None:
         """Commit whole episodes whose end was never told, discard the rest. The store stays open: it is not ours."""
         for episode, running in list(self._running.items()):
-            if running.builder.is_whole:
-                self._commit(episode, running)
-            else:
-                self.discard(episode, f"cut short after {len(running.builder)} steps")
+            self._give_up(episode, f"cut short after {len(running.builder)} steps")
+
+    def _give_up(self, episode: str, why: str) -> None:
+        """Wait no longer for an end to be told: an episode whose last Step came is whole without it."""
+        running = self._running[episode]
+        if running.builder.is_whole:
+            self._commit(episode, running)
+        else:
+            self.discard(episode, why)
 
     def _of(self, episode: str) -> _Running | None:
         """The running episode of that id, new where it is unknown; None where it was stored or discarded."""
@@ -97,7 +102,7 @@ class Recorder:
         if episode not in self._running:
             self._running[episode] = _Running(EpisodeBuilder(episode))
             if len(self._running) > self._max_running:
-                self.discard(next(iter(self._running)), f"never ended while {self._max_running} later episodes began")
+                self._give_up(next(iter(self._running)), f"never ended while {self._max_running} later episodes began")
         return self._running[episode]
 
     def _commit_if_ready(self, episode: str) -> int | None:

@@ -134,3 +134,13 @@ def test_provenance_never_fails_outside_git(tmp_path):
     assert git_revision(tmp_path) == "unknown"
     assert git_revision(tmp_path / "none") == "unknown"
     assert {"o2o_robot", "python", "numpy", "zarr"} <= set(versions())
+
+
+def test_whole_episodes_whose_end_nobody_told_are_stored_when_later_ones_crowd_them_out(store):
+    recorder = Recorder(store, max_running=2)
+    for name in "abcd":
+        for step in steps_of(an_episode(3, end="terminated"), name):
+            recorder.add(step)
+    assert recorder.episodes_discarded == 0
+    recorder.close()
+    assert [store.meta(i)["id"] for i in range(len(store))] == list("abcd")

@@ -43,8 +43,10 @@ class RecorderNode(HouseNode):
         self._state_out = self.create_publisher(m.RecorderState, "recorder_state", qos.LATCHED)
         if self._bag is not None:
             self._listen_raw({**RELAYED, **{f"{name}/color/image_raw": Image for name in cameras}})
-        self._must_be_heard = ["joint_states", "current_pose", "executed_action"] if bags else []
-        self._must_be_heard += [f"{name}/color/image_raw" for name in cameras] if bags else []
+        self._must_be_heard = ["episode"]
+        if bags:
+            self._must_be_heard += ["joint_states", "current_pose", "executed_action"]
+            self._must_be_heard += [f"{name}/color/image_raw" for name in cameras]
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
 
     def start(self) -> None:

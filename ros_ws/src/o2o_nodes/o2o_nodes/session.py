@@ -57,6 +57,7 @@ class Session:
         ]
         self._guard_patience_s = node.setting("guard_patience_s", 30.0, "wall time to wait until the guard is armed")
         self._listeners = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
+        self._event_readers = node.setting("event_readers", 2, "of `episode`, to wait for: arm_node and recorder_node")
         self._sight = Sight(node)
         self._executed: Future | None = None
         self._seq = 0
@@ -117,7 +118,7 @@ class Session:
         return (
             self._reset_client.server_is_ready()
             and self._step_out.get_subscription_count() >= self._listeners
-            and self._event_out.get_subscription_count() >= 1
+            and self._event_out.get_subscription_count() >= self._event_readers
             and self._action_out.get_subscription_count() >= 1
             and self._node.count_publishers("executed_action") >= 1
         )
