@@ -66,7 +66,7 @@ class Assembler:
                 return None
             samples = {name: self._latest(name, stamp_ns) for name in self.streams}
             if all(sample is not None for sample in samples.values()):
-                # a sixth of a period of slack: half a frame of a 30 Hz camera at 10 Hz, so that jitter slips neither way
+                # a sixth of a period of slack: half a frame of a 30 Hz camera at 10 Hz, so that jitter slips no way
                 self._not_before_ns = stamp_ns + self.period_ns - self.period_ns // 6
                 return Tick(stamp_ns, {name: sample[1] for name, sample in samples.items() if sample is not None})
         return None
