@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import platform
 import time
 from pathlib import Path
 
 import numpy as np
 
+from o2o_robot.data.provenance import machine, versions
 from o2o_robot.robot.kinematics import SerialArm
 from o2o_robot.robot.rotation import rotated
 from o2o_robot.safety.guard import Guard
@@ -65,8 +64,8 @@ def main() -> None:
         "wall_ms": quantiles_ms(wall_s),
         "cpu_ms": quantiles_ms(cpu_s),
         "budget_p99_ms": BUDGET_P99_MS,
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "load_1min": round(os.getloadavg()[0], 2)},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        "machine": machine(),
+        "versions": versions(),
     }
     print(f"{'ms':>10} {'p50':>8} {'p99':>8} {'p99.9':>8}   (budget p99 {BUDGET_P99_MS})")
     for name, seconds in (("wall", wall_s), ("cpu", cpu_s)):
@@ -74,11 +73,6 @@ def main() -> None:
     print(f"{changed:.1%} changed; {result['machine']}; {result['versions']}")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=2) + "\n")
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

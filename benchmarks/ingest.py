@@ -11,8 +11,6 @@ import argparse
 import contextlib
 import io
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
@@ -25,7 +23,7 @@ from rich.table import Table
 from o2o_robot.apps import ingest
 from o2o_robot.data.bag import Bag, find_bags
 from o2o_robot.data.mcap_writer import McapEpisodeWriter
-from o2o_robot.data.provenance import versions
+from o2o_robot.data.provenance import machine, versions
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "data"
@@ -40,9 +38,7 @@ def main() -> None:
         sets = {str(path): path for path in args.bags} or _usual(Path(folder))
         rows = {name: measure(path, Path(folder) / "stores" / str(i)) for i, (name, path) in enumerate(sets.items())}
     _print("ingest", rows)
-    machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
-    machine["load_1min"] = round(os.getloadavg()[0], 2)
-    args.json.write_text(json.dumps({"figures": rows, "machine": machine, "versions": versions()}, indent=1) + "\n")
+    args.json.write_text(json.dumps({"figures": rows, "machine": machine(), "versions": versions()}, indent=1) + "\n")
 
 
 def measure(path: Path, store: Path) -> dict[str, float]:

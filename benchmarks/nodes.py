@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from o2o_robot import overlay
-from o2o_robot.data.provenance import versions
+from o2o_robot.data.provenance import machine, versions
 from o2o_robot.graph import STORIES, Collect, Evaluate, Up
 from o2o_robot.jsonfile import read_json, read_lines
 from o2o_robot.supervise import Supervisor
@@ -56,9 +54,7 @@ def main() -> None:
             f"{name:12s} {row['steps_per_s']:6.1f} steps/s ({row['times_real_time']}x real time), "
             f"observation to target p50 {ms['p50']:.1f} ms, p99 {ms['p99']:.1f} ms"
         )
-    machine = {"processor": platform.processor() or platform.machine(), "cpus": os.cpu_count()}
-    machine["load_1min"] = round(os.getloadavg()[0], 2)
-    OUT.write_text(json.dumps({"figures": found, "machine": machine, "versions": versions()}, indent=1) + "\n")
+    OUT.write_text(json.dumps({"figures": found, "machine": machine(), "versions": versions()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+from o2o_robot.data.provenance import machine, versions
 from o2o_robot.robot.action import DeltaPosition
 from o2o_sim.envs import make_env
 from o2o_sim.twin import Twin
@@ -73,15 +71,8 @@ def main() -> None:
     figures["physics_substep_us"] = 1e6 / (figures["physics_steps_s"] * substeps)
     for name, value in figures.items():
         print(f"{name:34s} {value:10.4g}")
-    versions = {name: version(name) for name in ("mujoco", "numpy", "gymnasium")}
-    machine = {
-        "cpus": os.cpu_count(),
-        "load_1min": os.getloadavg()[0],  # other work on the machine lowers every figure
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
     OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps({"figures": figures, "machine": machine, "versions": versions}, indent=1) + "\n")
+    OUT.write_text(json.dumps({"figures": figures, "machine": machine(), "versions": versions()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,7 +22,7 @@ from torch import Tensor, nn
 
 from o2o_robot.algorithms import losses
 from o2o_robot.algorithms.actor_critic import ActorCritic
-from o2o_robot.data.provenance import versions
+from o2o_robot.data.provenance import machine, versions
 from o2o_robot.data.returns import RewardTransform
 from o2o_robot.presets import calql, preset
 from o2o_robot.types import Batch, ObservationSpec
@@ -155,8 +154,8 @@ def main() -> None:
     print(f"{'update':45s} {'median ms':>10s} {'fastest ms':>11s} {'CPU ms':>9s}")
     for name, row in rows.items():
         print(f"{name:45s} {row['median_ms']:10.1f} {row['fastest_ms']:11.1f} {row['cpu_ms']:9.1f}")
-    machine = {"cpu": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
-    options.out.write_text(json.dumps({"machine": machine, "versions": versions(), "rows": rows}, indent=2) + "\n")
+    where = machine() | {"threads": torch.get_num_threads()}
+    options.out.write_text(json.dumps({"machine": where, "versions": versions(), "rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

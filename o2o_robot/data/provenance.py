@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import o2o_robot
 
@@ -21,6 +23,15 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine() -> dict[str, Any]:
+    """What a figure was measured on: processor, cores, and the load, since other work lowers every figure."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    named = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    processor = next(named, platform.processor() or platform.machine())
+    return {"processor": processor, "cpus": os.cpu_count(), "load_1min": round(os.getloadavg()[0], 2)}
 
 
 def git_revision(folder: str | Path | None = None) -> str:
