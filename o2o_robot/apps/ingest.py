@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from o2o_robot.config import fingerprint
-from o2o_robot.data.assemble import ActionRange, Label, assemble, command_values
+from o2o_robot.data.action_range import ActionRange, covering
+from o2o_robot.data.assemble import Label, assemble, command_values
 from o2o_robot.data.bag import Bag, find_bags
 from o2o_robot.data.contract import Contract, choose_contract, load_contract, resolve
 from o2o_robot.data.store import EpisodeStore
@@ -216,9 +217,7 @@ class _Ranges:
         sizes = {len(low) for low in lows}
         if len(sizes) != 1:
             raise DataError(f"contract '{contract.name}': commands hold {sorted(sizes)} values; ingest them apart")
-        low, high = np.min(lows, axis=0), np.max(highs, axis=0)
-        idle = high - low < 1e-6  # a joint that never moves: 0, not a division by zero
-        return ActionRange(np.where(idle, low - 0.5, low), np.where(idle, high + 0.5, high))
+        return covering(np.stack([*lows, *highs]))
 
 
 def _all_dropped(recording: Recording) -> dict[str, dict[str, Any]]:

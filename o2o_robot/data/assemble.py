@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from o2o_robot.data import decode
+from o2o_robot.data.action_range import ActionRange, scaled
 from o2o_robot.data.contract import Contract
 from o2o_robot.data.episode import validate
 from o2o_robot.data.observe import Undecodable, messages, observe, stack, vectors
@@ -15,13 +16,6 @@ from o2o_robot.data.plan import Plan, plan_bag, plan_recorded
 from o2o_robot.data.streams import Fate, Recording
 from o2o_robot.errors import DataError
 from o2o_robot.types import Array, Episode, Mode, Outcome, Source, Termination
-
-
-class ActionRange(NamedTuple):
-    """What -1 and +1 mean for each value of a command, in the command's own unit; both (k,)."""
-
-    low: Array
-    high: Array
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def _bag_as_episode(
             notes.append(f"{problem.topic}: {len(problem.indices)} unreadable messages ({problem.reason})")
             _forget_fates(recording)
             recording.streams[problem.topic].mark(problem.indices, Fate.UNDECODABLE)
-    action, n_clipped = _scaled(command, action_range, contract)
+    action, n_clipped = scaled(command, action_range, where=f"contract '{contract.name}'")
     if n_clipped:
         notes.append(
             f"{n_clipped} of {action.size} action values were beyond the range of the action and clipped to it"
@@ -199,17 +193,6 @@ def _rewards(recording: Recording, topic: str, index: Array) -> Array:
     reward = np.zeros(len(index), np.float32)
     reward[index >= 0] = [message.reward for message in messages(recording, topic, index[index >= 0])]
     return reward
-
-
-def _scaled(command: Array, action_range: ActionRange, contract: Contract) -> tuple[Array, int]:
-    """Commands (T, k) in [-1, 1] and how many values had to be clipped."""
-    low, high = (np.asarray(side, np.float64) for side in action_range)
-    if low.shape != command.shape[1:]:
-        raise DataError(
-            f"a command has {command.shape[1]} values, the action range {len(low)}; check contract '{contract.name}'"
-        )
-    scaled = 2.0 * (command - low) / (high - low) - 1.0
-    return np.clip(scaled, -1.0, 1.0).astype(np.float32), int((np.abs(scaled) > 1.0 + 1e-6).sum())
 
 
 def _forget_fates(recording: Recording) -> None:

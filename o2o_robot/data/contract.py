@@ -17,14 +17,24 @@ SHIPPED = Path(__file__).parent / "contracts"
 
 @dataclass(frozen=True)
 class ImageStream:
-    """A camera: sensor_msgs Image or CompressedImage. The whole picture is resized to side x side pixels."""
+    """A camera: sensor_msgs Image or CompressedImage. The whole picture is resized to side x side pixels.
+
+    bayer: a mosaic is refused, or made into colours. depth_m: a 16-bit (millimetres) or float (metres) depth image is
+    refused where this is empty, else shown as grey, near 0 to far 255, from depth_m[0] to depth_m[1]; 0 is no reading.
+    tolerance_s: how old a frame may be at a tick, in place of the contract's.
+    """
 
     topic: str
     side: int = 64
+    bayer: Literal["refuse", "convert"] = "refuse"
+    depth_m: tuple[float, ...] = ()
+    tolerance_s: float | None = None
 
     def __post_init__(self) -> None:
         if not 8 <= self.side <= 1024:
             raise ConfigError(f"image side of {self.topic} must be 8 to 1024 pixels, got {self.side}")
+        if self.depth_m and not (len(self.depth_m) == 2 and 0 <= self.depth_m[0] < self.depth_m[1]):
+            raise ConfigError(f"depth_m of {self.topic} must be [near, far] in metres, got {list(self.depth_m)}")
 
 
 @dataclass(frozen=True)
@@ -33,28 +43,35 @@ class StateField:
 
     joints picks and orders entries of a JointState by name; without it the entries are taken by position, as they come.
     default: each joint's value where a message lacks it, or leaves the whole field empty; without it that is an error.
+    tolerance_s: how old a message may be at a tick, in place of the contract's.
     """
 
     topic: str
     field: str = "position"
     joints: tuple[str, ...] = ()
     default: float | None = None
+    tolerance_s: float | None = None
 
 
 @dataclass(frozen=True)
 class ActionStream:
     """What was done. `executed`: o2o_msgs/ExecutedAction, whose stamps are the ticks. `command`: a topic in raw units.
 
+    Where no command was recorded the motion itself is the action, from each tick to the next: `delta_joint`, the
+    difference of `field` (radians); `delta_pose`, of a Pose or PoseStamped, translation (m) then rotation vector (rad)
+    in the base frame (data/derive.py).
     A command is stored scaled to [-1, 1] by low and high (one number each a joint). Without them the range of the data
     is taken: over all bags of one ingest, or the one already in the store.
+    tolerance_s: how old a command may be at a tick, in place of the contract's.
     """
 
     topic: str
-    kind: Literal["executed", "command"]
+    kind: Literal["executed", "command", "delta_joint", "delta_pose"]
     field: str = "position"
     joints: tuple[str, ...] = ()
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
+    tolerance_s: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or any(a >= b for a, b in zip(self.low, self.high, strict=True)):
@@ -62,13 +79,83 @@ class ActionStream:
 
 
 @dataclass(frozen=True)
+class RewardStream:
+    """A number from a topic, latest before each tick's end: the reward of that step."""
+
+    topic: str
+    field: str = "data"
+
+
+@dataclass(frozen=True)
+class OutcomeStream:
+    """How an episode ended: the last value of `field` within it, compared with what means success and failure.
+
+    success, failure: values as text ("true", "1", "done"); any other value leaves the outcome unknown.
+    """
+
+    topic: str
+    field: str = "data"
+    success: tuple[str, ...] = ("true", "1", "success")
+    failure: tuple[str, ...] = ("false", "0", "-1", "failure")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where one episode ends and the next begins (data/split.py).
+
+    bag: a recording is one episode. topic: `field` of `topic`; true (or a changed non-empty value) is inside one.
+    service: each call recorded on `topic` (a service event topic) with `field` of the request true starts, false ends;
+    a request without fields toggles. gap: silence of the reference stream longer than gap_s. button: `button` of a
+    sensor_msgs/Joy; each press toggles.
+    """
+
+    by: Literal["bag", "topic", "service", "gap", "button"] = "bag"
+    topic: str = ""
+    field: str = "data"
+    button: int = 0
+    gap_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.by in ("topic", "service", "button") and not self.topic:
+            raise ConfigError(f"split by {self.by}: say which `topic`")
+        if not self.gap_s > 0 or self.button < 0:
+            raise ConfigError(f"split: gap_s must be > 0 and button >= 0, got {self.gap_s} and {self.button}")
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What to do where a stream is at fault (data/faults.py): `keep` on and say so, `cut`, or `reject` the episode.
+
+    clock_jump: stamps leap against the times of receipt, or go back. gap: ticks further apart than max_gap_periods.
+    frozen: the same values (or pixels) for longer than frozen_s while stamps go on. rate_change: a stream's period
+    changes for good by more than a factor of rate_factor. pieces: of a cut episode the longest is kept, or all of them.
+    """
+
+    clock_jump: Literal["cut", "reject"] = "cut"
+    gap: Literal["cut", "reject"] = "cut"
+    frozen: Literal["keep", "cut", "reject"] = "keep"
+    rate_change: Literal["keep", "cut", "reject"] = "keep"
+    clock_jump_s: float = 0.5
+    frozen_s: float = 1.0
+    rate_factor: float = 1.5
+    pieces: Literal["longest", "all"] = "longest"
+
+    def __post_init__(self) -> None:
+        for name, least in (("clock_jump_s", 0.0), ("frozen_s", 0.0), ("rate_factor", 1.0)):
+            if not getattr(self, name) > least:
+                raise ConfigError(f"faults: {name} must be > {least:g}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
 class Contract:
     """A layout of topics. A topic matches by its last parts, so `joint_states` also means `/left/joint_states`.
 
     Ticks come from the executed actions, or from the first camera (else the first state field) thinned to rate_hz. At
-    each tick the latest message not older than tolerance_s is taken. Where ticks are more than max_gap_periods apart
-    the recording is cut and its longest part kept. episode: topic of o2o_msgs/EpisodeEvent; without one a bag is one
-    episode. reward: topic of o2o_msgs/TaskState; without one `--outcome` says how it ended.
+    each tick the latest message not older than tolerance_s is taken. Where ticks are more than max_gap_periods apart,
+    or a stream is at fault, `faults` says what happens. episode: topic of o2o_msgs/EpisodeEvent; without one `split`
+    says where episodes begin and end. reward: topic of o2o_msgs/TaskState, or reward_stream any number; without either
+    the outcome (outcome stream, or `--outcome`) puts reward 1 on the last step of a success.
+    definitions: folder of .msg and .idl files (package/msg/Name.msg) for types the recording does not define.
     """
 
     name: str
@@ -81,6 +168,11 @@ class Contract:
     task: str = ""
     tolerance_s: float = 0.1
     max_gap_periods: float = 3.0
+    reward_stream: RewardStream | None = None
+    outcome: OutcomeStream | None = None
+    split: Split = field(default_factory=Split)
+    faults: Faults = field(default_factory=Faults)
+    definitions: str = ""
 
     def __post_init__(self) -> None:
         for name, least in (("rate_hz", 0.0), ("tolerance_s", 0.0), ("max_gap_periods", 1.0)):
@@ -99,7 +191,8 @@ class Contract:
             *self.state.values(),
             self.action,
         ]
-        optional = [topic for topic in (self.reward, self.episode) if topic]
+        optional = [topic for topic in (self.reward, self.episode, self.split.topic) if topic]
+        optional += [each.topic for each in (self.reward_stream, self.outcome) if each]
         return tuple(dict.fromkeys([*(stream.topic for stream in streams), *optional]))
 
 
