@@ -10,7 +10,7 @@ from torch import Tensor
 
 from o2o_robot import config as settings
 from o2o_robot.algorithms import critic_loss, gripper, losses, noise, optimisers, policy_loss
-from o2o_robot.algorithms.batch import TensorBatch, to_tensors
+from o2o_robot.algorithms.batch import TensorBatch, moved, to_tensors
 from o2o_robot.algorithms.bonus import Bonus, make_bonus
 from o2o_robot.algorithms.config import ARCHITECTURE, AlgoConfig, use_bfloat16
 from o2o_robot.algorithms.networks import FlowActor, Networks, n_decision
@@ -111,10 +111,11 @@ class ActorCritic:
         optimisers.set_rates(self.optimisers, config)
         return changed
 
-    def update(self, batch: Batch, chance: noise.UpdateNoise | None = None) -> Metrics:
+    def update(self, batch: Batch | TensorBatch, chance: noise.UpdateNoise | None = None) -> Metrics:
         """critic_steps critic steps, then one actor and temperature step; batch has `rows_per_update` rows.
 
-        `chance` replaces what the learner's own generator would have drawn.
+        A TensorBatch is one that `batch.staged` made ready ahead of time. `chance` replaces what the learner's own
+        generator would have drawn.
         """
         if chance is None:
             chance = self.draw_noise(batch)
@@ -122,7 +123,7 @@ class ActorCritic:
         self.n_updates += 1
         return metrics
 
-    def draw_noise(self, batch: Batch) -> noise.UpdateNoise:
+    def draw_noise(self, batch: Batch | TensorBatch) -> noise.UpdateNoise:
         """The noise of an update by this batch."""
         rows = len(batch.action) // self.config.critic_steps
         return noise.draw(self.config, rows, self.n_action, self.generator)
@@ -147,8 +148,10 @@ class ActorCritic:
             metrics |= self._actor_step(z, part, chance)
         return metrics
 
-    def tensors(self, batch: Batch) -> TensorBatch:
+    def tensors(self, batch: Batch | TensorBatch) -> TensorBatch:
         """The batch on the learner's device: rewards transformed, actions pulled in from the edges of [-1, 1]."""
+        if isinstance(batch, TensorBatch):
+            return moved(batch, self.device)
         return to_tensors(batch, self.spec, self.transform, self.device)
 
     def _critic_step(self, batch: TensorBatch, chance: noise.CriticNoise) -> tuple[Tensor, Metrics]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -32,12 +33,26 @@ class TensorBatch(NamedTuple):
         next_images = {name: image[start:stop] for name, image in self.next_images.items()}
         return TensorBatch(images, next_images, *(part[start:stop] for part in self[2:]))
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> TensorBatch:
+        """The batch with `change` made to every tensor."""
+        images, next_images = ({name: change(image) for name, image in part.items()} for part in self[:2])
+        return TensorBatch(images, next_images, *(change(part) for part in self[2:]))
+
 
 def to_tensors(batch: Batch, spec: ObservationSpec, transform: RewardTransform, device: str) -> TensorBatch:
     """The batch on the device: rewards transformed, actions pulled in from the edges of [-1, 1]."""
+    return moved(staged(batch, spec, transform), device)
+
+
+def staged(batch: Batch, spec: ObservationSpec, transform: RewardTransform, *, pin: bool = False) -> TensorBatch:
+    """`to_tensors` up to the last step, still in the machine's memory; pin: in pages that a GPU can fetch by itself.
+
+    That is what a thread can do ahead of time: the copy that remains then runs beside the GPU's work.
+    """
 
     def tensor(array: Array) -> Tensor:
-        return torch.from_numpy(array).to(device, non_blocking=True)
+        held = torch.from_numpy(array)
+        return held.pin_memory() if pin else held
 
     reward, discount = _transformed(batch, transform)
     return TensorBatch(
@@ -45,12 +60,17 @@ def to_tensors(batch: Batch, spec: ObservationSpec, transform: RewardTransform, 
         {name: tensor(batch.next_images[name]) for name in spec.cameras},
         tensor(batch.state),
         tensor(batch.next_state),
-        tensor(batch.action).clamp(-EDGE, EDGE),
+        tensor(np.clip(batch.action, -EDGE, EDGE)),
         tensor(reward),
         tensor(batch.terminated),
         tensor(batch.mc_return),
         tensor(discount),
     )
+
+
+def moved(tensors: TensorBatch, device: str) -> TensorBatch:
+    """The batch on the device. From pinned memory the copy does not make the caller wait."""
+    return tensors.each(lambda tensor: tensor.to(device, non_blocking=True))
 
 
 def _transformed(batch: Batch, transform: RewardTransform) -> tuple[Array, Array]:

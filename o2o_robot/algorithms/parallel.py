@@ -23,12 +23,13 @@ from torch import Tensor
 
 from o2o_robot.algorithms import noise
 from o2o_robot.algorithms.actor_critic import ActorCritic, Metrics
+from o2o_robot.algorithms.batch import TensorBatch
 from o2o_robot.algorithms.config import AlgoConfig
 from o2o_robot.data.mixture import Mixture
 from o2o_robot.data.transitions import Transitions
 from o2o_robot.errors import ConfigError, ParallelError
 from o2o_robot.nets.cached_replay import CachedReplay
-from o2o_robot.types import Array
+from o2o_robot.types import Array, Batch
 
 SHARED = ("subset",)  # noise that is not one row per transition: the same for all processes
 PATIENCE = timedelta(minutes=30)  # how long one waits for the others
@@ -40,7 +41,8 @@ class Group(NamedTuple):
     with parallel.open_group("cpu") as group:
         group.join(learner)
         for k in range(steps):
-            metrics = group.update(learner, replay, np.random.default_rng((seed, k)))
+            batch = group.draw(learner, replay, np.random.default_rng((seed, k)))
+            metrics = group.update(learner, batch)
     """
 
     rank: int
@@ -65,15 +67,19 @@ class Group(NamedTuple):
                 dist.broadcast(tensor, src=0)
         learner.reduce = self.average
 
-    def update(
+    def draw(
         self, learner: ActorCritic, source: Transitions | Mixture | CachedReplay, rng: np.random.Generator
-    ) -> Metrics:
-        """One update of the learner from this process's rows of the batch that `rng` draws."""
+    ) -> Batch:
+        """This process's rows of the batch for one update that `rng` draws."""
         config = learner.config
         kept = None if self.size == 1 else rows_of(config, self.rank, self.size)
-        batch = source.sample(
+        return source.sample(
             learner.rows_per_update, rng, chunk=config.chunk, frame_stack=config.frame_stack, keep=kept
         )
+
+    def update(self, learner: ActorCritic, batch: Batch | TensorBatch) -> Metrics:
+        """One update of the learner from this process's rows, with its part of the noise that all draw."""
+        config = learner.config
         if self.size == 1:
             return learner.update(batch)
         chance = noise.draw(config, config.batch_size, learner.n_action, learner.generator)

@@ -73,6 +73,7 @@ def main(
     cache: Path | None = None,
     encoder: Path | None = None,
     features: Path | None = None,
+    ahead: int = 2,
     device: Literal["cpu", "cuda"] = "cpu",
 ) -> int:
     """Pretrain on logged episodes. OUT gets checkpoint/, metrics.jsonl, alarms.jsonl, tensorboard/ and summary.json.
@@ -96,6 +97,7 @@ def main(
         cache: a folder for the decoded frames; they are then read from there as needed and not held in memory.
         encoder: the run folder of `o2o pretrain-encoder` whose encoder to start from.
         features: a folder for a frozen trunk's outputs (freeze_trunk: true); no update then runs the convolutions.
+        ahead: batches that a thread draws beforehand; 0 draws each when it is due.
         device: cpu, or cuda for a GPU.
     """
     if threads is not None:
@@ -151,6 +153,7 @@ def main(
                 save_every=save_every,
                 on_save=save,
                 group=group,
+                ahead=ahead,
             )
         if group.is_first and not (done == steps and (out / "summary.json").exists()):
             save(learner)

@@ -6,6 +6,7 @@ import torch
 from learners import SPEC, TRANSFORM, batch, learner, small
 
 from o2o_robot.algorithms import noise, td
+from o2o_robot.algorithms.batch import staged
 from o2o_robot.data.returns import RewardTransform
 from o2o_robot.errors import ConfigError, DataError
 from o2o_robot.presets import rlpd, sac, wsrl
@@ -191,3 +192,11 @@ def test_a_spec_without_anything_to_see_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="neither cameras nor proprioception"):
         ActorCritic(small(), replace(SPEC, cameras=(), proprio=()), 3, TRANSFORM)
+
+
+def test_a_batch_made_ready_ahead_of_time_makes_the_same_update() -> None:
+    one, two = learner(), learner()
+    one.update(batch())
+    two.update(staged(batch(), SPEC, TRANSFORM))
+    for name, weight in one.networks.state_dict().items():
+        assert torch.equal(weight, two.networks.state_dict()[name]), name

@@ -54,6 +54,14 @@ def test_a_pretraining_that_was_killed_goes_on_to_the_result_of_one_that_was_not
     assert calibrations[0] == calibrations[1]
 
 
+def test_batches_drawn_ahead_of_time_are_the_ones_that_are_drawn_when_due(
+    dots_store: Path, tmp_path: Path, settings: Path
+) -> None:
+    for ahead in (0, 3):
+        _run(dots_store, tmp_path / str(ahead), settings, steps=20, ahead=ahead)
+    _same_files(tmp_path / "0", tmp_path / "3")
+
+
 def test_a_run_folder_is_not_written_over_unless_told_to_go_on(
     dots_store: Path, tmp_path: Path, settings: Path
 ) -> None:
