@@ -200,3 +200,9 @@ def test_a_batch_made_ready_ahead_of_time_makes_the_same_update() -> None:
     two.update(staged(batch(), SPEC, TRANSFORM))
     for name, weight in one.networks.state_dict().items():
         assert torch.equal(weight, two.networks.state_dict()[name]), name
+
+
+def test_actions_at_the_edge_are_pulled_in_so_that_their_density_is_finite() -> None:
+    rows = batch()
+    at_the_edge = replace(rows, action=np.sign(rows.action))
+    assert 0.999 < learner().tensors(at_the_edge).action.abs().max() < 1.0
