@@ -78,6 +78,7 @@ def variants() -> Iterable[Method]:
     yield Method("wsrl_h1", "WSRL + same target rule (H1)", "calql", continuous, WARM)
     yield Method("wsrl_h3", "WSRL + warm-up by criterion (H3)", "calql", wsrl(), by_criterion)
     yield Method("wsrl_h4", "WSRL + 5 % coreset (H4)", "calql", few, WARM, coreset=CORESET)
+    yield Method("wsrl_h1_h4", "WSRL + H1 and H4", "calql", replace(few, max_target_backup=True), WARM, coreset=CORESET)
     yield Method("wsrl_h1_h2_h4", "WSRL + H1, H2 and H4", "calql", all_three(), RECALIBRATED, coreset=CORESET)
     yield Method("steady", "ours: WSRL + critic first (H2)", "calql", anchored, RECALIBRATED)
 
