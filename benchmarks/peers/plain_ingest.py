@@ -1,4 +1,4 @@
-"""A bag to aligned arrays as one would write it in an afternoon, with `rosbags` and OpenCV: what ours is measured against.
+"""A bag to aligned arrays as one would write it in an afternoon, with `rosbags` and OpenCV: the measure for ours.
 
 Every message is deserialised, every frame decoded and resized, ticks lie on the first camera's clock, and at each the
 latest joint state is taken. Written to zarr, frames in chunks of 32. No report, no checks, no crash safety.
