@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 BIN := .venv/bin
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help setup ros demo test check bench bench-switch peers clean
+.PHONY: help setup ros demo test check bench bench-switch peers lerobot robomimic clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -46,6 +46,15 @@ bench-switch: setup ## the offline-to-online benchmark: 13 methods, two tasks, f
 peers: setup ## d3rlpy in an environment of its own, for the parity test and the speed benchmark
 	@test -x .venv-peers/bin/python || $(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/pip install -q "$$(grep '^torch==' requirements/torch.txt)" -r requirements/peers.txt
+
+lerobot: setup ## the lerobot package in an environment of its own (8 GB), for its test and benchmark
+	@test -x .venv-lerobot/bin/python || $(BIN)/python -m venv .venv-lerobot
+	.venv-lerobot/bin/pip install -q -r requirements/lerobot.txt
+
+robomimic: setup ## robomimic in an environment of its own, for the test that it opens what we export
+	@test -x .venv-robomimic/bin/python || $(BIN)/python -m venv .venv-robomimic
+	.venv-robomimic/bin/pip install -q "$$(grep '^torch==' requirements/torch.txt)" -r requirements/robomimic.txt
+	.venv-robomimic/bin/pip install -q --no-deps robomimic==0.3.0
 
 clean: ## forget what was built; the next call sets up anew (runs/ and data stay)
 	rm -rf .venv .setup ros_ws/build ros_ws/install ros_ws/log *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from o2o_robot.apps import ingest
 from o2o_robot.data.bag import Bag, find_bags
-from o2o_robot.data.mcap_writer import McapEpisodeWriter
+from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter
 from o2o_robot.data.provenance import machine, versions
 
 ROOT = Path(__file__).parents[1]

@@ -19,8 +19,12 @@ class Story(NamedTuple):
 
 STORIES = {
     "demo": Story("o2o_robot.apps.demo", "the whole way on the twin: collect, ingest, pretrain, fine-tune, report"),
-    "ingest": Story("o2o_robot.apps.ingest", "recordings (MCAP, db3) into an episode store"),
-    "inspect": Story("o2o_robot.apps.inspect", "what a store holds, as a table and a contact sheet"),
+    "ingest": Story("o2o_robot.apps.ingest", "recordings and foreign datasets into an episode store"),
+    "store": Story("o2o_robot.apps.store", "look after a store: list, delete, compact, merge, verify, migrate"),
+    "label": Story("o2o_robot.apps.label", "say how episodes ended, from a file, a classifier or by hand"),
+    "inspect": Story("o2o_robot.apps.inspect", "what a store holds and what looks wrong, as a table and a page"),
+    "view": Story("o2o_robot.apps.view", "one episode in Rerun, or as MCAP for Foxglove"),
+    "export": Story("o2o_robot.apps.export", "a store as LeRobot v3 or robomimic HDF5"),
     "pretrain": Story("o2o_robot.apps.pretrain", "a store into a policy, by Cal-QL"),
     "pretrain-encoder": Story("o2o_robot.apps.pretrain_encoder", "a store's video into an encoder"),
     "extract": Story("o2o_robot.apps.extract", "a run's replay into a fresh policy, kept where it is surely better"),
@@ -55,6 +59,11 @@ def _tell(story: str, words: list[str]) -> int:
     module = importlib.import_module(STORIES[story].module)
     if story == "up":
         return _up(module, words)
+    if story == "store":
+        chosen = tyro.extras.subcommand_cli_from_dict(
+            module.WORDS, args=words, description=module.__doc__, prog=f"o2o {story}"
+        )
+        return int(chosen or 0)
     return int(tyro.cli(module.main, args=words, prog=f"o2o {story}") or 0)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,14 +32,25 @@ class Recorder:
     recorder.close()
     """
 
-    def __init__(self, store: EpisodeStore, *, facts: Mapping[str, Any] | None = None, max_running: int = 8) -> None:
-        """facts: meta of every episode. max_running: episodes kept in memory; past it the oldest is discarded."""
+    def __init__(
+        self,
+        store: EpisodeStore,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        provenance: Callable[[], Mapping[str, Any]] | None = None,
+        max_running: int = 8,
+    ) -> None:
+        """facts: meta of every episode. max_running: episodes kept in memory; past it the oldest is discarded.
+
+        provenance: what meta["provenance"] of an episode committed now shall say (data.provenance.episode_provenance).
+        """
         self.episodes_stored = 0
         self.steps_stored = 0
         self.last_episode = ""
         self.discarded: dict[str, str] = {}  # id -> why
         self._store = store
         self._facts = dict(facts or {})
+        self._provenance = provenance
         self._max_running = max_running
         self._running: dict[str, _Running] = {}
         self._stored: set[str] = set()
@@ -114,7 +125,7 @@ class Recorder:
             self.discard(episode, f"{running.n_steps} steps were taken, {len(running.builder)} arrived")
             return None
         try:
-            whole = running.builder.build({**self._facts, **running.facts})
+            whole = running.builder.build({**self._facts, **running.facts, **self._origin()})
             index = self._store.append(with_outcome(whole))
         except DataError as problem:
             self.discard(episode, str(problem))
@@ -124,6 +135,9 @@ class Recorder:
         self.episodes_stored, self.steps_stored = self.episodes_stored + 1, self.steps_stored + len(whole)
         self.last_episode = episode
         return index
+
+    def _origin(self) -> dict[str, Any]:
+        return {} if self._provenance is None else {"provenance": dict(self._provenance())}
 
 
 def with_outcome(episode: Episode) -> Episode:

@@ -12,10 +12,10 @@ import time
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
 root, batch = sys.argv[1], int(sys.argv[2])
-plain = LeRobotDataset("local/bench", root=root)
+plain = LeRobotDataset("local/bench", root=root, video_backend="pyav")
 pair = [0.0, 1.0 / plain.fps]
 keys = [key for key in plain.features if key.startswith("observation.")]
-dataset = LeRobotDataset("local/bench", root=root, delta_timestamps={key: pair for key in keys})
+dataset = LeRobotDataset("local/bench", root=root, video_backend="pyav", delta_timestamps={key: pair for key in keys})
 chance = random.Random(0)
 spans = []
 for _ in range(3):

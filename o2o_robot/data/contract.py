@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import yaml
 
 from o2o_robot.config import build
+from o2o_robot.data.bags import field_path
 from o2o_robot.errors import ConfigError, DataError
 
 SHIPPED = Path(__file__).parent / "contracts"
+SERVICE_EVENTS = "/_service_event"  # what rosbag2 records a service's calls as (REP 2012)
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class ImageStream:
     """A camera: sensor_msgs Image or CompressedImage. The whole picture is resized to side x side pixels.
 
     bayer: a mosaic is refused, or made into colours. depth_m: a 16-bit (millimetres) or float (metres) depth image is
-    refused where this is empty, else shown as grey, near 0 to far 255, from depth_m[0] to depth_m[1]; 0 is no reading.
+    refused where this is empty, else shown as grey, 1 at depth_m[0] and nearer to 255 at depth_m[1] and farther; 0 is
+    no reading.
     tolerance_s: how old a frame may be at a tick, in place of the contract's.
     """
 
@@ -39,8 +42,10 @@ class ImageStream:
 
 @dataclass(frozen=True)
 class StateField:
-    """A proprioception field: `field` is a path in the message (position, pose.orientation).
+    """A proprioception field: `field` is a path in the message (position, pose.orientation, axes[0:3], buttons[2]).
 
+    A path may end at a whole pose or transform (7 numbers: position, quaternion xyzw), twist (6: linear, angular) or
+    wrench (6: force, torque); an empty one is the message itself (data/bags/field_path.py).
     joints picks and orders entries of a JointState by name; without it the entries are taken by position, as they come.
     default: each joint's value where a message lacks it, or leaves the whole field empty; without it that is an error.
     tolerance_s: how old a message may be at a tick, in place of the contract's.
@@ -52,14 +57,17 @@ class StateField:
     default: float | None = None
     tolerance_s: float | None = None
 
+    def __post_init__(self) -> None:
+        field_path.parse(self.field)
+
 
 @dataclass(frozen=True)
 class ActionStream:
     """What was done. `executed`: o2o_msgs/ExecutedAction, whose stamps are the ticks. `command`: a topic in raw units.
 
     Where no command was recorded the motion itself is the action, from each tick to the next: `delta_joint`, the
-    difference of `field` (radians); `delta_pose`, of a Pose or PoseStamped, translation (m) then rotation vector (rad)
-    in the base frame (data/derive.py).
+    difference of `field` (radians); `delta_pose`, of a message that holds one pose or transform (found by itself, or
+    the path `field` to it), translation (m) then rotation vector (rad) in the base frame (data/ingest/derive.py).
     A command is stored scaled to [-1, 1] by low and high (one number each a joint). Without them the range of the data
     is taken: over all bags of one ingest, or the one already in the store.
     tolerance_s: how old a command may be at a tick, in place of the contract's.
@@ -74,6 +82,7 @@ class ActionStream:
     tolerance_s: float | None = None
 
     def __post_init__(self) -> None:
+        field_path.parse(self.field)
         if len(self.low) != len(self.high) or any(a >= b for a, b in zip(self.low, self.high, strict=True)):
             raise ConfigError(f"action {self.topic}: low and high need one number a joint each, every low < its high")
 
@@ -84,6 +93,9 @@ class RewardStream:
 
     topic: str
     field: str = "data"
+
+    def __post_init__(self) -> None:
+        field_path.parse(self.field)
 
 
 @dataclass(frozen=True)
@@ -98,15 +110,21 @@ class OutcomeStream:
     success: tuple[str, ...] = ("true", "1", "success")
     failure: tuple[str, ...] = ("false", "0", "-1", "failure")
 
+    def __post_init__(self) -> None:
+        field_path.parse(self.field)
+        if shared := set(self.success) & set(self.failure):
+            raise ConfigError(f"outcome {self.topic}: {', '.join(sorted(shared))} stands for success and for failure")
+
 
 @dataclass(frozen=True)
 class Split:
-    """Where one episode ends and the next begins (data/split.py).
+    """Where one episode ends and the next begins (data/ingest/split.py).
 
-    bag: a recording is one episode. topic: `field` of `topic`; true (or a changed non-empty value) is inside one.
-    service: each call recorded on `topic` (a service event topic) with `field` of the request true starts, false ends;
-    a request without fields toggles. gap: silence of the reference stream longer than gap_s. button: `button` of a
-    sensor_msgs/Joy; each press toggles.
+    bag: a recording is one episode. topic: `field` of `topic`; true is inside one, and so is a number that is not 0 or
+    a text that is not empty, of which each change begins the next. service: each call recorded on `topic` (a service
+    event topic) with `field` of the request true starts, false ends; a request without that
+    field toggles. gap: silence of the reference stream longer than gap_s. button: `button` of a sensor_msgs/Joy; each
+    press toggles. An episode that is not ended before the recording lasts to its end.
     """
 
     by: Literal["bag", "topic", "service", "gap", "button"] = "bag"
@@ -116,15 +134,21 @@ class Split:
     gap_s: float = 5.0
 
     def __post_init__(self) -> None:
+        field_path.parse(self.field)
         if self.by in ("topic", "service", "button") and not self.topic:
             raise ConfigError(f"split by {self.by}: say which `topic`")
+        if self.by == "service" and not self.topic.endswith(SERVICE_EVENTS):
+            raise ConfigError(
+                f"split by service: '{self.topic}' is no topic of service events; rosbag2 records the calls of a "
+                f"service as '{self.topic.rstrip('/')}{SERVICE_EVENTS}'"
+            )
         if not self.gap_s > 0 or self.button < 0:
             raise ConfigError(f"split: gap_s must be > 0 and button >= 0, got {self.gap_s} and {self.button}")
 
 
 @dataclass(frozen=True)
 class Faults:
-    """What to do where a stream is at fault (data/faults.py): `keep` on and say so, `cut`, or `reject` the episode.
+    """What to do where a stream is at fault (ingest/faults.py): `keep` on and say so, `cut`, or `reject` the episode.
 
     clock_jump: stamps leap against the times of receipt, or go back. gap: ticks further apart than max_gap_periods.
     frozen: the same values (or pixels) for longer than frozen_s while stamps go on. rate_change: a stream's period
@@ -155,7 +179,8 @@ class Contract:
     or a stream is at fault, `faults` says what happens. episode: topic of o2o_msgs/EpisodeEvent; without one `split`
     says where episodes begin and end. reward: topic of o2o_msgs/TaskState, or reward_stream any number; without either
     the outcome (outcome stream, or `--outcome`) puts reward 1 on the last step of a success.
-    definitions: folder of .msg and .idl files (package/msg/Name.msg) for types the recording does not define.
+    definitions: folder of .msg, .srv and .idl files (package/msg/Name.msg) for types the recording does not define,
+    as seen from the contract's file.
     """
 
     name: str
@@ -208,7 +233,13 @@ def load_contract(name_or_path: str) -> Contract:
         raise ConfigError(f"contract {path}: not YAML ({problem})") from None
     if not isinstance(settings, Mapping):
         raise ConfigError(f"contract {path}: expected a mapping of settings, got {type(settings).__name__}")
-    return build(Contract, settings, where=f"contract {path}")
+    contract = build(Contract, settings, where=f"contract {path}")
+    if not contract.definitions:
+        return contract
+    folder = path.parent / Path(contract.definitions).expanduser()
+    if not folder.is_dir():
+        raise ConfigError(f"contract {path}: definitions names {folder}, which is not a folder")
+    return replace(contract, definitions=str(folder))
 
 
 def shipped_contracts() -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from o2o_robot.data.archive.mapped import let_go
 from o2o_robot.errors import DataError
 from o2o_robot.types import Array, Episode, ObservationSpec, Step
 
@@ -24,6 +25,7 @@ TRANSITION_FIELDS: dict[str, tuple[type, bool]] = {
     "source": (np.uint8, False),
     "revision": (np.int64, False),
 }
+_ROWS_AT_ONCE = 256
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -68,7 +70,9 @@ def digest(episode: Episode) -> str:
     total = hashlib.sha256()
     for name, array in sorted(arrays(episode).items()):
         total.update(f"{name} {array.dtype.str} {array.shape};".encode())
-        total.update(np.ascontiguousarray(array).data)
+        for start in range(0, len(array), _ROWS_AT_ONCE):  # not all of a mapped array in memory at once
+            total.update(np.ascontiguousarray(array[start : start + _ROWS_AT_ONCE]).data)
+            let_go(array)
     return total.hexdigest()
 
 
@@ -86,6 +90,11 @@ def full_spec(episode: Episode) -> ObservationSpec:
     side = next(iter(sides))[0] if sides else 0
     proprio = tuple((name, int(values.shape[1])) for name, values in episode.state.items())
     return ObservationSpec(cameras=tuple(episode.images), image_size=int(side), proprio=proprio)
+
+
+def is_plain_name(name: object) -> bool:
+    """Whether `name` may name a camera or a state field: it becomes the name of a folder, wherever it came from."""
+    return isinstance(name, str) and bool(_PLAIN_NAME.fullmatch(name))
 
 
 def meta_text(meta: Mapping[str, Any]) -> str:
@@ -181,7 +190,7 @@ def _expected(name: str, n_steps: int) -> tuple[int, np.dtype, int]:
 
 def _check_rows(name: str, array: Array, n_steps: int) -> None:
     rows, dtype, n_axes = _expected(name, n_steps)
-    if not _PLAIN_NAME.fullmatch(name.rpartition("/")[2]) or name.count("/") > 1:
+    if not is_plain_name(name.rpartition("/")[2]) or name.count("/") > 1:
         raise DataError(f"'{name}' is no name for an array; use letters, digits, '_', '-', '.'")
     if not isinstance(array, np.ndarray) or array.dtype != dtype:
         found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import os
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from o2o_robot.report import figures, plots, sections
 from o2o_robot.report import learning as learning_section
 from o2o_robot.report.gather import RunFacts, gather
+from o2o_robot.report.html import render, write_whole
 from o2o_robot.report.plots import Plot
 
 
@@ -23,28 +20,11 @@ def write_report(run_dir: str | Path) -> Path:
     run = gather(Path(run_dir))
     content = _content(run)
     page = run.folder / "report.html"
-    _write_whole(page, render(content).encode())
+    write_whole(page, render("report.html", content).encode())
     for plot in content["plots"]:
         if plot.png:
-            _write_whole(run.folder / "figures" / f"{plot.name}.png", plot.png)
+            write_whole(run.folder / "figures" / f"{plot.name}.png", plot.png)
     return page
-
-
-def render(content: dict[str, Any]) -> str:
-    """The page as text; everything in `content` is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template("report.html").render(content)
-
-
-def data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _content(run: RunFacts) -> dict[str, Any]:
@@ -75,11 +55,3 @@ def _content(run: RunFacts) -> dict[str, Any]:
         "missing": run.missing,
         "plots": drawn,
     }
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Written aside and renamed: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(data)
-    aside.replace(path)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from twin_bags import make_episode, write_twin_bag
 
 from o2o_robot.data.bag import Bag, find_bags
-from o2o_robot.data.mcap_file import MAGIC, MAX_CHUNK_BYTES
+from o2o_robot.data.bags.mcap_file import MAGIC, MAX_CHUNK_BYTES
 from o2o_robot.errors import DataError
 
 FIXTURES = Path(__file__).parents[3] / "shared" / "data" / "rosbag2-fixtures"
@@ -187,7 +187,7 @@ def _mcap(folder: Path, records: bytes) -> Path:
 
 
 def test_the_same_messages_come_out_of_every_chunk_compression(tmp_path):
-    from o2o_robot.data.mcap_writer import McapEpisodeWriter
+    from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter
 
     payload = [np.random.default_rng(i).bytes(1000 + i) for i in range(50)]
     for compression in ("zstd", "lz4", "none"):

@@ -45,11 +45,27 @@ def test_every_shipped_contract_can_be_read_and_bears_the_name_of_its_file(name)
         ({"action": {"topic": "cmd", "kind": "executed"}}, "reward"),
         ({"action": {"topic": "cmd", "kind": "command", "low": [1.0], "high": [1.0]}}, "low < its high"),
         ({"images": {"cam": {"topic": "cam", "side": 4}}}, "8 to 1024"),
+        ({"images": {"cam": {"topic": "cam", "depth_m": [2.0, 1.0]}}}, "depth_m of cam"),
+        ({"images": {"cam": {"topic": "cam", "bayer": "yes"}}}, "bayer"),
+        ({"state": {"q_rad": {"topic": "joint_states", "field": "axes[0:3"}}}, r"axes\[0:3"),
+        ({"outcome": {"topic": "t", "success": ["1"], "failure": ["0", "1"]}}, "1 stands for success and for failure"),
+        ({"split": {"by": "button"}}, "which `topic`"),
+        ({"split": {"by": "gap", "gap_s": 0.0}}, "gap_s must be > 0"),
+        ({"split": {"by": "service", "topic": "start"}}, "start/_service_event"),
+        ({"definitions": "nowhere"}, "nowhere, which is not a folder"),
     ],
 )
 def test_a_wrong_setting_fails_when_the_contract_is_read_and_is_named(tmp_path, change, said):
     with pytest.raises(ConfigError, match=said):
         load_contract(str(write_contract(tmp_path / "c.yaml", **{**SOUND, **change})))
+
+
+def test_a_folder_of_definitions_is_meant_as_seen_from_the_contracts_file(tmp_path, monkeypatch):
+    (tmp_path / "lab" / "definitions").mkdir(parents=True)
+    path = write_contract(tmp_path / "lab" / "c.yaml", **SOUND, definitions="definitions")
+    monkeypatch.chdir(tmp_path)
+    assert load_contract(str(path)).definitions == str(tmp_path / "lab" / "definitions")
+    assert load_contract("lab/c.yaml").definitions == "lab/definitions"
 
 
 def test_a_contract_that_is_nowhere_names_those_that_are_shipped():
@@ -145,7 +161,8 @@ def test_a_png_that_claims_to_be_huge_is_refused_before_it_is_unpacked():
 
 
 @pytest.mark.parametrize(
-    "change", [{"height": 17}, {"step": 1}, {"width": 2**31}, {"encoding": "16UC1"}, {"height": 0}]
+    "change",
+    [{"height": 17}, {"step": 1}, {"width": 2**31}, {"encoding": "rgb16"}, {"height": 0}, {"width": 0}, {"step": 0}],
 )
 def test_an_image_whose_size_and_bytes_disagree_is_refused(change):
     message = image(np.zeros((16, 16, 3), np.uint8), 0)

@@ -8,7 +8,7 @@ import pytest
 from twin_bags import MSG_FOLDER, STORE, TYPES, make_episode, write_twin_bag
 
 from o2o_robot.data.bag import Bag, find_bags
-from o2o_robot.data.mcap_writer import McapEpisodeWriter, ament_share_dirs, schema_text
+from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter, ament_share_dirs, schema_text
 from o2o_robot.errors import DataError, StoreError
 
 STRING = ("/t", "std_msgs/msg/String", "string data\n")
@@ -52,6 +52,15 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be written"):
         McapEpisodeWriter(tmp_path / "file" / "a.mcap").register(*STRING)
+
+
+def test_a_folder_that_cannot_be_written_is_a_store_error_within_a_with_block_too(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match="cannot be written"),
+        McapEpisodeWriter(tmp_path / "file" / "a.mcap") as writer,
+    ):
+        writer.register(*STRING)
 
 
 def test_other_readers_find_the_same_messages_and_definitions(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from o2o_robot.data.mcap_writer import McapEpisodeWriter
+from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter
 from o2o_robot.types import Episode
 
 MSG_FOLDER = Path(__file__).parents[2] / "ros_ws" / "src" / "o2o_msgs" / "msg"

@@ -12,7 +12,7 @@ from o2o_msgs.msg import EpisodeEvent
 from rclpy.serialization import serialize_message
 
 from o2o_nodes import convert
-from o2o_robot.data.mcap_writer import McapEpisodeWriter, schema_text
+from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter, schema_text
 
 # sensors speak of every instant; these do not, and an episode may end without them
 OF_NO_INSTANT = {"episode", "action", "executed_action", "safety_state"}

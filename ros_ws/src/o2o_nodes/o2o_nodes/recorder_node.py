@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sensor_msgs.msg import Image, JointState
 from o2o_nodes import convert, qos
 from o2o_nodes.bag import EpisodeBag
 from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_robot.data.provenance import episode_provenance
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import StoreError
 from o2o_robot.recorder import Recorder
@@ -38,7 +40,8 @@ class RecorderNode(HouseNode):
             raise StoreError("recorder_node has nothing to write to; set the parameter store, bags, or both")
         if store:
             self._store = EpisodeStore.open_or_create(store)
-        self._recorder = Recorder(self._store) if store else None
+        self._recorder = Recorder(self._store, provenance=self._provenance) if store else None
+        self._provenance()  # asks git once, here and not between two episodes
         self._bag = EpisodeBag(Path(bags)) if bags else None
         self._state_out = self.create_publisher(m.RecorderState, "recorder_state", qos.LATCHED)
         if self._bag is not None:
@@ -112,6 +115,11 @@ class RecorderNode(HouseNode):
         except StoreError as problem:
             self.get_logger().fatal(str(problem))
             self.finish(1)
+
+    def _provenance(self) -> dict[str, Any]:
+        """By the wall's clock, also where the twin has its own: it says when this file was made."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return episode_provenance(source=self.get_fully_qualified_name(), created_at=now)
 
     def _state(self) -> m.RecorderState:
         recorder = self._recorder

@@ -1,0 +1,1 @@
+"""The store's parts: folders, numbers, logs, locks, repair, migration."""

@@ -1,0 +1,1 @@
+"""Recordings as bytes: files, message types, fields and pictures."""

@@ -1,0 +1,1 @@
+"""From a recording to episodes: sources, one clock, faults, accounting, workers."""

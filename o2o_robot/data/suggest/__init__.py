@@ -1,0 +1,1 @@
+"""A contract written from what a bag holds."""
