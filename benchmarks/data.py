@@ -228,27 +228,22 @@ def batches(folder: Path, n_steps: int) -> Row:
 
 def fill_store(path: Path, n_steps: int) -> Path:
     """A store of `n_steps`, in episodes of 200, with pictures that look like a camera's."""
+    from o2o_robot.data.episode import demonstrated
     from o2o_robot.data.store import EpisodeStore
-    from o2o_robot.types import Episode
 
     rng, n = np.random.default_rng(0), EPISODE_STEPS
     frames = np.stack(camera_like(rng, SIDE, SIDE, n=n + 1))
     last = np.arange(n) == n - 1
     with EpisodeStore.create(path) as store:
         for number in range(n_steps // n):
-            episode = Episode(
-                images={name: np.roll(frames, number, axis=0) for name in CAMERAS},
-                state={"q_rad": rng.normal(size=(n + 1, 7)).astype(np.float32)},
-                stamp_ns=np.arange(n + 1) * 100_000_000,
-                action=rng.uniform(-1, 1, (n, 4)).astype(np.float32),
-                proposed=np.zeros((n, 4), np.float32),
-                reward=last.astype(np.float32),
-                terminated=last,
-                truncated=np.zeros(n, np.bool_),
-                reasons=np.zeros(n, np.uint32),
-                source=np.zeros(n, np.uint8),
-                revision=np.zeros(n, np.int64),
-                meta={"id": f"bench-{number}", "mode": "demo", "task": "bench", "outcome": "success"},
+            episode = demonstrated(
+                {name: np.roll(frames, number, axis=0) for name in CAMERAS},
+                {"q_rad": rng.normal(size=(n + 1, 7)).astype(np.float32)},
+                np.arange(n + 1) * 100_000_000,
+                rng.uniform(-1, 1, (n, 4)).astype(np.float32),
+                last.astype(np.float32),
+                is_success=True,
+                meta={"id": f"bench-{number}", "task": "bench", "outcome": "success"},
             )
             store.append(episode)
     return path

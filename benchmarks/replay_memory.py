@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from o2o_robot.data.episode import demonstrated
 from o2o_robot.data.memmap import FrameMap
 from o2o_robot.data.provenance import machine, versions
 from o2o_robot.data.replay import ReplayBuffer
@@ -93,19 +94,14 @@ def make_episode(rng: np.random.Generator) -> Episode:
     """An episode of random pixels, which no file system can shrink."""
     n = EPISODE_STEPS
     last = np.arange(n) == n - 1
-    return Episode(
-        images={name: rng.integers(0, 256, (n + 1, 128, 128, 3), np.uint8) for name in SPEC.cameras},
-        state={name: rng.normal(size=(n + 1, size)).astype(np.float32) for name, size in SPEC.proprio},
-        stamp_ns=np.arange(n + 1) * 100_000_000,
-        action=rng.uniform(-1, 1, (n, 3)).astype(np.float32),
-        proposed=np.zeros((n, 3), np.float32),
-        reward=last.astype(np.float32),
-        terminated=last,
-        truncated=np.zeros(n, np.bool_),
-        reasons=np.zeros(n, np.uint32),
-        source=np.zeros(n, np.uint8),
-        revision=np.zeros(n, np.int64),
-        meta={"mode": "demo"},
+    return demonstrated(
+        {name: rng.integers(0, 256, (n + 1, 128, 128, 3), np.uint8) for name in SPEC.cameras},
+        {name: rng.normal(size=(n + 1, size)).astype(np.float32) for name, size in SPEC.proprio},
+        np.arange(n + 1) * 100_000_000,
+        rng.uniform(-1, 1, (n, 3)).astype(np.float32),
+        last.astype(np.float32),
+        is_success=True,
+        meta={},
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from o2o_robot.data.archive.mapped import let_go
 from o2o_robot.errors import DataError
-from o2o_robot.types import Array, Episode, ObservationSpec, Step
+from o2o_robot.types import Array, Episode, Mode, ObservationSpec, Source, Step
 
 # Fields of T rows: dtype, and whether a row is a vector of n_action values.
 TRANSITION_FIELDS: dict[str, tuple[type, bool]] = {
@@ -44,6 +44,41 @@ def validate(episode: Episode) -> None:
         raise DataError(f"stamp_ns goes back in time at row {row}; observations must be in order of their stamps")
     _check_end(episode)
     meta_text(episode.meta)
+
+
+def demonstrated(
+    images: Mapping[str, Array],
+    state: Mapping[str, Array],
+    stamp_ns: Array,
+    action: Array,
+    reward: Array,
+    *,
+    is_success: bool,
+    meta: Mapping[str, Any],
+) -> Episode:
+    """A person's episode that no guard judged and no policy proposed, valid; arrays as in types.Episode.
+
+    A success terminates it. Any other end, also a failure, is truncated: cut off, its value goes on at the reward of
+    not succeeding. Raises DataError where it is not valid.
+    """
+    n_steps = len(action)
+    last = np.arange(n_steps) == n_steps - 1
+    episode = Episode(
+        images=images,
+        state=state,
+        stamp_ns=stamp_ns,
+        action=action,
+        proposed=action.copy(),
+        reward=reward,
+        terminated=last & is_success,
+        truncated=last & (not is_success),
+        reasons=np.zeros(n_steps, np.uint32),
+        source=np.full(n_steps, Source.TELEOP, np.uint8),
+        revision=np.zeros(n_steps, np.int64),
+        meta={"mode": Mode.DEMO.value, "seed": -1, **meta},
+    )
+    validate(episode)
+    return episode
 
 
 def arrays(episode: Episode) -> dict[str, Array]:

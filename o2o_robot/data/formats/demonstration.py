@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from o2o_robot.data.action_range import ActionRange, covering, scaled
-from o2o_robot.data.episode import validate
+from o2o_robot.data.episode import demonstrated
 from o2o_robot.data.formats import needs_libraries
 from o2o_robot.data.formats.dataset import Wishes
 from o2o_robot.errors import DataError
-from o2o_robot.types import Array, Episode, Mode, Outcome, Source, Termination
+from o2o_robot.types import Array, Episode, Outcome, Termination
 
 MAX_ROWS = 1_000_000
 MAX_EPISODE_BYTES = 4 << 30
@@ -62,33 +62,22 @@ def episode_of(demonstration: Demonstration, wishes: Wishes, action_range: Actio
         state = {name: np.ascontiguousarray(values, np.float32) for name, values in demonstration.state.items()}
     if is_success and demonstration.outcome is None:
         reward[-1] = reward.max() + 1.0
-    n_steps = len(action)
-    last = np.arange(n_steps) == n_steps - 1
-    episode = Episode(
-        images=dict(demonstration.images),
-        state=state,
-        stamp_ns=demonstration.stamp_ns.astype(np.int64),
-        action=action,
-        proposed=action.copy(),
-        reward=reward,
-        terminated=last & is_success,
-        truncated=last & (not is_success),
-        reasons=np.zeros(n_steps, np.uint32),
-        source=np.full(n_steps, Source.TELEOP, np.uint8),
-        revision=np.zeros(n_steps, np.int64),
+    return demonstrated(
+        dict(demonstration.images),
+        state,
+        demonstration.stamp_ns.astype(np.int64),
+        action,
+        reward,
+        is_success=is_success,
         meta={
             "id": demonstration.id,
             "task": demonstration.task or wishes.task,
-            "mode": Mode.DEMO.value,
-            "seed": -1,
             "outcome": (outcome or Outcome.INCOMPLETE).value,
             "termination": (Termination.TASK if is_success else Termination.OPERATOR).value,
             **limits,
             **demonstration.facts,
         },
     )
-    validate(episode)
-    return episode
 
 
 def outcome_from_reward(reward: Array) -> Outcome | None:

@@ -12,7 +12,7 @@ import numpy as np
 from o2o_robot.data import decode
 from o2o_robot.data.action_range import ActionRange, scaled
 from o2o_robot.data.contract import Contract
-from o2o_robot.data.episode import validate
+from o2o_robot.data.episode import demonstrated
 from o2o_robot.data.ingest import derive
 from o2o_robot.data.ingest.accounting import Account
 from o2o_robot.data.ingest.assemble_recorded import recorded_episodes
@@ -23,7 +23,7 @@ from o2o_robot.data.ingest.plan import Candidate, Plan, plan_span, reward_topic
 from o2o_robot.data.ingest.split import spans
 from o2o_robot.data.ingest.streams import Fate, Recording
 from o2o_robot.errors import DataError
-from o2o_robot.types import Array, Episode, Mode, Outcome, Source, Termination
+from o2o_robot.types import Array, Episode, Outcome, Termination
 
 _BLOCK = 4096  # commands that are held one by one, before they become rows of an array
 
@@ -207,37 +207,26 @@ def _outcomes(
 def _episode(
     plan: Plan, action: Array, action_range: ActionRange, contract: Contract, label: Label, reader: Reader
 ) -> Episode:
-    n_steps = len(action)
     outcome = (label.outcome or Outcome.INCOMPLETE) if plan.is_end else Outcome.INCOMPLETE
     is_success = outcome is Outcome.SUCCESS
-    last = np.arange(n_steps) == n_steps - 1
+    last = np.arange(len(action)) == len(action) - 1
     stopped = Termination.TASK if is_success else Termination.OPERATOR if plan.is_end else Termination.FAULT
-    episode = Episode(
-        images=reader.images(plan),
-        state=reader.state(plan),
-        stamp_ns=plan.tick_ns,
-        action=action,
-        proposed=action.copy(),
-        reward=reader.reward(plan) if reward_topic(contract) else (last & is_success).astype(np.float32),
-        terminated=last & is_success,
-        # a failure is truncated: cut off, its value goes on at the reward of not succeeding
-        truncated=last & (not is_success),
-        reasons=np.zeros(n_steps, np.uint32),
-        source=np.full(n_steps, Source.TELEOP, np.uint8),
-        revision=np.zeros(n_steps, np.int64),
+    return demonstrated(
+        reader.images(plan),
+        reader.state(plan),
+        plan.tick_ns,
+        action,
+        reader.reward(plan) if reward_topic(contract) else (last & is_success).astype(np.float32),
+        is_success=is_success,
         meta={
             "id": label.id,
             "task": label.task or contract.task,
-            "mode": Mode.DEMO.value,
-            "seed": -1,
             "outcome": outcome.value,
             "termination": stopped.value,
             "action_low": [float(v) for v in action_range.low],
             "action_high": [float(v) for v in action_range.high],
         },
     )
-    validate(episode)
-    return episode
 
 
 def _notes(found: Candidate, commands: list[Array], action_range: ActionRange) -> list[str]:
