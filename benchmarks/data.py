@@ -5,8 +5,8 @@ turns with the same conversion written plainly with `rosbags` and OpenCV (peers/
 takes for a recording ten times as long.
 Batches: 256 transitions, observation and next, two cameras of 128x128, at random from a store of 50,000 steps: from
 the replay (frames in memory, and mapped from its cache), from the zarr store itself, and from LeRobot's own dataset
-class over an export of a part of it (an environment with `lerobot`, O2O_LEROBOT or .venv-lerobot; left out without);
-beside the image update such a batch is for.
+class over an export of a part of it, as video and as PNG (an environment with `lerobot`, O2O_LEROBOT or .venv-lerobot;
+left out without); beside the image update such a batch is for.
 """
 
 from __future__ import annotations
@@ -216,11 +216,12 @@ def batches(folder: Path, n_steps: int) -> Row:
         mapped = ReplayBuffer.from_store(store, spec, transform=transform, cache=folder / "cache")
         found["ms_mapped_from_its_cache"] = median_ms(lambda: mapped.sample(BATCH, rng), 60)
         found["ms_zarr"] = median_ms(lambda: from_zarr(store, rng), 5)
-        found["ms_lerobot"] = lerobot_ms(folder, store)
+        for pictures in ("video", "png"):
+            found[f"ms_lerobot_{pictures}"] = lerobot_ms(folder, store, pictures)
         held = ReplayBuffer.from_store(store, spec, transform=transform)
         found["ms_in_memory"] = median_ms(lambda: held.sample(BATCH, rng), 60)
         found["ms_image_update"] = update_ms(held)
-    for name in ("ms_zarr", "ms_lerobot"):
+    for name in ("ms_zarr", "ms_lerobot_video", "ms_lerobot_png"):
         found[f"times_{name.removeprefix('ms_')}"] = round(found[name] / found["ms_mapped_from_its_cache"], 1)
     found["share_of_an_update"] = round(found["ms_mapped_from_its_cache"] / found["ms_image_update"], 4)
     return found
@@ -266,7 +267,7 @@ def from_zarr(store: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def lerobot_ms(folder: Path, store: Any, *, n_episodes: int = 10) -> float:
+def lerobot_ms(folder: Path, store: Any, pictures: str, *, n_episodes: int = 10) -> float:
     """Milliseconds of LeRobotDataset for as many items, each with two frames of each camera; NaN without lerobot."""
     if not LEROBOT.exists():
         print(f"  LeRobot is left out: no {LEROBOT} (make lerobot, or O2O_LEROBOT=<its environment>)")
@@ -274,18 +275,18 @@ def lerobot_ms(folder: Path, store: Any, *, n_episodes: int = 10) -> float:
     from o2o_robot.apps import export
     from o2o_robot.data.store import EpisodeStore
 
-    part = folder / "part.zarr"
-    with EpisodeStore.create(part) as small:
-        for number in range(n_episodes):
+    part, out = folder / "part.zarr", folder / f"lerobot_{pictures}"
+    with EpisodeStore.open_or_create(part) as small:
+        for number in range(len(small), n_episodes):
             small.append(store.read(number))
     with contextlib.redirect_stdout(sys.stderr):
-        export.main(part, to="lerobot", out=folder / "lerobot")
+        export.main(part, to="lerobot", out=out, pictures=pictures)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "_ROS"))}
-    words = [str(LEROBOT), str(HERE / "peers" / "lerobot_batches.py"), str(folder / "lerobot"), str(BATCH)]
+    words = [str(LEROBOT), str(HERE / "peers" / "lerobot_batches.py"), str(out), str(BATCH)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise SystemExit(f"lerobot failed:\n{done.stderr[-3000:]}")
-    return float(json.loads(done.stdout.splitlines()[-1])["ms"])
+    return round(float(json.loads(done.stdout.splitlines()[-1])["ms"]), 2)
 
 
 def update_ms(replay: Any) -> float:

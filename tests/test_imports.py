@@ -32,6 +32,7 @@ RINGS = (
         "o2o_robot.config",
         "o2o_robot.jsonfile",
         "o2o_robot.progress",
+        "o2o_robot.terminal",
     ),
     ("o2o_robot.data", "o2o_robot.nets", "o2o_robot.safety", "o2o_robot.robot", "o2o_robot.teleop"),
     ("o2o_robot.algorithms", "o2o_robot.diagnostics", "o2o_robot.presets"),

@@ -27,6 +27,7 @@ from o2o_robot.data.ingest.sources import find_sources
 from o2o_robot.data.ingest.workers import Crew, Task, crew
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import ConfigError
+from o2o_robot.terminal import table_console
 from o2o_robot.types import Outcome
 
 _SAY_EACH = 12  # sources; of more only those are named that have something to say
@@ -83,7 +84,7 @@ def main(
         state,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    console = Console(soft_wrap=True, highlight=False)
+    console = table_console(soft_wrap=True, highlight=False)
     reports: list[SourceReport] = []
     with EpisodeStore.open_or_create(out) as store:
         try:

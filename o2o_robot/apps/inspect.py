@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,9 +20,9 @@ from o2o_robot.data.health.finding import Finding, Level, ranges
 from o2o_robot.data.health.vitals import Vitals, even_rows
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.report.inspect_gather import Look, look
+from o2o_robot.terminal import table_console
 from o2o_robot.types import Array, Episode
 
-_WIDTH = 120  # of the table where no terminal says
 _SAY_FROM = 50  # episodes: fewer are read before a bar could be seen
 _COLOURS = {Level.FAULT: "red", Level.CHECK: "yellow", Level.NOTE: "dim"}
 
@@ -49,7 +48,7 @@ def main(
         limit: episodes in the table, from the first on; 0 for all.
         table_only: print, and write neither page nor contact sheet.
     """
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = table_console()
     with EpisodeStore.open(store) as episodes:
         shown = set(even_rows(len(episodes), min(rows, len(episodes))).tolist())
         pictures: list[Array] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,8 +20,8 @@ from o2o_robot.data.archive import merge as merging
 from o2o_robot.data.archive.migrate import SCHEMA_VERSION
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import DataError, StoreError
+from o2o_robot.terminal import table_console
 
-_WIDTH = 120  # of the table where no terminal says
 Store = Annotated[Path, tyro.conf.Positional]
 _T = TypeVar("_T")
 Numbers = Annotated[tuple[str, ...], tyro.conf.Positional]
@@ -205,11 +204,11 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Non
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     if table.row_count:
-        Console(width=None if sys.stdout.isatty() else _WIDTH).print(table)
+        table_console().print(table)
 
 
 def _say(line: str) -> None:
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(line, markup=False, highlight=False, soft_wrap=True)
+    table_console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _console() -> Console:
