@@ -39,7 +39,7 @@ check: setup ## ruff, format, mypy
 bench: setup ## every figure of benchmarks/, one table each
 	@$(IN_ENV) for file in $(BENCHMARKS); do python "$$file" || exit 1; done
 
-bench-switch: setup ## the offline-to-online benchmark: 13 methods, two tasks, four seeds; an hour or more
+bench-switch: setup ## the offline-to-online benchmark: 14 methods, two tasks, four seeds; an hour or more
 	@$(BIN)/pip install -q -r requirements/bench.txt
 	@$(IN_ENV) python benchmarks/switch.py
 

@@ -27,6 +27,7 @@ COLOURS = {
     "wsrl_h1": "#0072b2",
     "wsrl_h3": "#cc79a7",
     "wsrl_h4": "#56b4e9",
+    "wsrl_h1_h4": "#ef5675",
     "wsrl_h1_h2_h4": "#7a5195",
     "steady": "#009e73",
 }
