@@ -1,18 +1,26 @@
-"""Control steps per second of the twin, in process, with two 64x64 cameras. Writes results/twin.json."""
+"""Control steps per second of the twin, in process: physics, cameras, tasks, vectors; and 1,000 steps twice.
+
+10 control steps are a second of the robot's time. Writes results/twin.json. Every figure is the best of three rounds.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from o2o_robot.data.provenance import machine, versions
 from o2o_robot.robot.action import DeltaPosition
+from o2o_sim.config import TwinConfig
 from o2o_sim.envs import make_env
 from o2o_sim.twin import Twin
+from o2o_sim.vector import ThreadedVectorEnv
 
 OUT = Path(__file__).parent / "results" / "twin.json"
 N_STEPS = 300
@@ -58,8 +66,50 @@ def gymnasium_steps() -> Callable[[], object]:
     return act
 
 
+def one_core(config: TwinConfig) -> dict[str, float]:
+    """Steps per second of physics alone and with two cameras, this process held to one core."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})  # the renderer's threads, made from here on, inherit it
+    try:
+        with Twin(config) as twin:
+            twin.reset(0)
+            blind = rate_per_s(physics(twin), n=100)
+            twin.reset(0)
+            return {"physics": blind, "two_cameras": rate_per_s(physics_and_pictures(twin), n=100)}
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def vector_steps_s(n: int, threads: int, config: TwinConfig) -> float:
+    """Steps of all n environments together, per second."""
+    rng = np.random.default_rng(0)
+    with closing(ThreadedVectorEnv([lambda: make_env("peg", config=config)] * n, threads=threads)) as envs:
+        envs.reset(seed=0)
+        return n * rate_per_s(lambda: envs.step(rng.uniform(-0.3, 0.3, (n, 3)).astype(np.float32)), n=25)
+
+
+def hash_of(config: TwinConfig, n_steps: int = 1000) -> str:
+    """Of every state, and of every picture where there are cameras, in lockstep."""
+    rng, digest = np.random.default_rng(0), hashlib.sha256()
+    with Twin(config) as twin:
+        for k in range(n_steps):
+            if k % 50 == 0:
+                twin.reset(k)
+            twin.step(SPACE.target(rng.uniform(-1.0, 1.0, 3), twin.arm_state()))
+            state = twin.arm_state()
+            for array in (state.q_rad, state.dq_rad, state.wrench, *twin.images().values()):
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def same_twice(robot: str, task: str) -> dict[str, bool]:
+    """Whether 1,000 steps twice give one hash, without and with two cameras."""
+    blind, seeing = TwinConfig(robot=robot, task=task, cameras=()), TwinConfig(robot=robot, task=task)
+    return {"blind": hash_of(blind) == hash_of(blind), "two_cameras": hash_of(seeing) == hash_of(seeing)}
+
+
 def main() -> None:
-    figures: dict[str, float] = {}
+    figures: dict[str, float | bool] = {}
     with Twin() as twin:
         twin.reset(0)
         figures["physics_steps_s"] = rate_per_s(physics(twin))
@@ -69,8 +119,22 @@ def main() -> None:
         substeps = twin.config.physics_hz * twin.config.period_s
     figures["gymnasium_steps_s"] = rate_per_s(gymnasium_steps())
     figures["physics_substep_us"] = 1e6 / (figures["physics_steps_s"] * substeps)
+    for robot in ("fr3", "ur5e"):
+        for task in ("peg", "lift"):
+            for size in (64, 128):
+                for what, value in one_core(TwinConfig(task=task, robot=robot, image_size=size)).items():
+                    if (what, size) != ("physics", 128):
+                        figures[f"one_core_{robot}_{task}_{what}_{size}_steps_s"] = value
+    for threads in (1, 2, 4):
+        for what, cameras in (("blind", ()), ("two_cameras", ("wrist", "front"))):
+            figures[f"vector_8_{what}_threads_{threads}_steps_s"] = vector_steps_s(
+                8, threads, TwinConfig(cameras=cameras)
+            )
+    for robot, task in (("fr3", "peg"), ("fr3", "lift"), ("ur5e", "peg"), ("ur5e", "lift")):
+        for what, is_same in same_twice(robot, task).items():
+            figures[f"thousand_steps_twice_{robot}_{task}_{what}_equal"] = is_same
     for name, value in figures.items():
-        print(f"{name:34s} {value:10.4g}")
+        print(f"{name:56s} {value if isinstance(value, bool) else format(value, '10.4g')}")
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps({"figures": figures, "machine": machine(), "versions": versions()}, indent=1) + "\n")
 

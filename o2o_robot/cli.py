@@ -29,6 +29,9 @@ STORIES = {
     "pretrain-encoder": Story("o2o_robot.apps.pretrain_encoder", "a store's video into an encoder"),
     "extract": Story("o2o_robot.apps.extract", "a run's replay into a fresh policy, kept where it is surely better"),
     "up": Story("o2o_robot.apps.up", "bring up a graph of nodes: collect, evaluate or finetune"),
+    "doctor": Story("o2o_robot.apps.doctor", "before the arm moves: topics, images, clocks, limits and machine, measured"),
+    "calibrate": Story("o2o_robot.apps.calibrate", "facts of one robot, measured: cameras, latencies, the twin's joints"),
+    "replay": Story("o2o_robot.apps.replay", "a recording's commands again on the twin, and the tracking error"),
     "truth": Story("o2o_robot.apps.truth", "Q against rollouts from stored states of the twin"),
     "report": Story("o2o_robot.apps.report", "the HTML report of a run"),
 }

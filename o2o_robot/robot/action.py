@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class DeltaPosition:
     scale_m: float = 0.025
     quat_xyzw: tuple[float, float, float, float] = TOOL_DOWN_XYZW
 
-    n_action = 3
+    n_action: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale_m) and self.scale_m > 0):
@@ -38,12 +39,41 @@ class DeltaPosition:
             raise ConfigError(f"quat_xyzw must have unit norm, got {self.quat_xyzw}; (1, 0, 0, 0) points the tool down")
 
     def target(self, values: Array, state: ArmState) -> Pose:
-        """The pose that values (3,) ask for; clips nothing. Raises ArmError unless they are three finite numbers."""
+        """The pose that values (n_action,) ask for; clips nothing. Raises ArmError unless they are finite numbers."""
         values = np.asarray(values, np.float64)
         if values.shape != (self.n_action,) or not np.isfinite(values).all():
             raise ArmError(f"action {values.tolist()} must be {self.n_action} finite numbers; look at what proposed it")
-        return Pose(state.tool.position_m + self.scale_m * values, np.asarray(self.quat_xyzw, np.float64))
+        return Pose(state.tool.position_m + self.scale_m * values[:3], np.asarray(self.quat_xyzw, np.float64))
 
     def values(self, target: Pose, state: ArmState) -> Array:
         """The values (3,) float32 that ask for `target` from `state`: the inverse of `target` in position."""
         return ((target.position_m - state.tool.position_m) / self.scale_m).astype(np.float32)
+
+    def opening_m(self, values: Array) -> float | None:
+        """What the gripper should open to; None leaves it as it is, always so where the action has no gripper."""
+        return None
+
+    def executed(self, target: Pose, state: ArmState, asked: Array) -> Array:
+        """The values (n_action,) that `asked` came to when `target` was sent: what is stored and learned from."""
+        return self.values(target, state)
+
+
+@dataclass(frozen=True)
+class DeltaPositionGripper(DeltaPosition):
+    """Four values: those of DeltaPosition, then the gripper's: below -0.5 closes, above 0.5 opens, else it is left.
+
+    The same meaning as the discrete gripper of HIL-SERL (arXiv:2410.21845), which sends -1, 0 and 1. No limit of the
+    guard acts on a gripper, so its value is executed as asked.
+    """
+
+    open_m: float = 0.08
+
+    n_action: ClassVar[int] = 4
+
+    def opening_m(self, values: Array) -> float | None:
+        if abs(values[3]) <= 0.5:
+            return None
+        return self.open_m if values[3] > 0 else 0.0
+
+    def executed(self, target: Pose, state: ArmState, asked: Array) -> Array:
+        return np.append(self.values(target, state), np.float32(asked[3]))

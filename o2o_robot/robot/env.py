@@ -21,7 +21,7 @@ _BOUND = 100.0  # rad, rad/s or m: wider than any arm; finite because Gymnasium 
 
 
 class RobotEnv(gymnasium.Env[Nested, Array]):
-    """Observation {"images": {camera: (H, W, 3) uint8}, "state": {field: (k,) float32}}; action (3,) in [-1, 1].
+    """Observation {"images": {camera: (H, W, 3) uint8}, "state": {field: (k,) float32}}; action (n_action,) in [-1, 1].
 
     env = RobotEnv(arm, cameras, judge=twin.task_state, restart=twin.reset, wait=twin.advance)
     observation, info = env.reset(seed=7)
@@ -32,6 +32,7 @@ class RobotEnv(gymnasium.Env[Nested, Array]):
     never both, since a learner bootstraps through the one and not through the other.
     `restart(seed)` puts arm and objects at a start that depends on the seed alone. `wait(s)` lets the period pass: the
     twin's `advance`, or a sleep until the next tick on a real arm. Put the guarded arm in here, not the bare one.
+    `grip(opening_m)` moves the gripper, where `space` has one.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RobotEnv(gymnasium.Env[Nested, Array]):
         judge: Callable[[], TaskState],
         restart: Callable[[int], None],
         wait: Callable[[float], None],
+        grip: Callable[[float], None] | None = None,
         space: DeltaPosition | None = None,
         period_s: float = 0.1,
         max_steps: int = 50,
@@ -52,7 +54,7 @@ class RobotEnv(gymnasium.Env[Nested, Array]):
             raise ConfigError(f"max_steps={max_steps} must be >= 1 and period_s={period_s} > 0")
         self._arm, self._cameras, self._judge = arm, cameras, judge
         self._restart, self._wait, self._on_close = restart, wait, on_close
-        self._space = space or DeltaPosition()
+        self._space, self._grip = space or DeltaPosition(), grip
         self._period_s, self._max_steps = period_s, max_steps
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / period_s)}
         self.render_mode = render_mode
@@ -83,9 +85,12 @@ class RobotEnv(gymnasium.Env[Nested, Array]):
 
     def step(self, action: Array) -> tuple[Nested, float, bool, bool, dict[str, Any]]:
         """Ask for the motion, let one period pass, look. Raises ArmError for an action that is not finite."""
-        target = self._space.target(np.clip(action, -1.0, 1.0), self._state)
-        sent = self._arm.command(target)
-        executed = self._space.values(sent.target, self._state)
+        asked = np.clip(action, -1.0, 1.0)
+        sent = self._arm.command(self._space.target(asked, self._state))
+        executed = self._space.executed(sent.target, self._state, asked)
+        opening_m = self._space.opening_m(asked)
+        if self._grip is not None and opening_m is not None:
+            self._grip(opening_m)
         self._wait(self._period_s)
         self._n_steps += 1
         observation, task = self._observe(), self._judge()

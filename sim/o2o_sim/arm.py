@@ -20,5 +20,9 @@ class MujocoArm:
         self._twin.aim(target)
         return Sent(target)
 
+    def grip(self, opening_m: float) -> None:
+        """Bring the gripper's pads that far apart. Raises ArmError where there is no gripper, or it opens less far."""
+        self._twin.grip(opening_m)
+
     def hold(self) -> Sent:
         return self.command(self._twin.arm_state().tool)

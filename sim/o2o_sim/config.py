@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from o2o_robot.errors import ConfigError
+from o2o_sim.randomize_config import Randomization
+from o2o_sim.sensor_config import SensorConfig
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,51 @@ class ReachConfig:
 
 
 @dataclass(frozen=True)
+class LiftConfig:
+    """A cube on the table. Done once its underside has been lift_m above the table for hold_s without a break."""
+
+    side_m: float = 0.04
+    mass_kg: float = 0.05
+    lift_m: float = 0.06
+    hold_s: float = 0.3
+    max_yaw_rad: float = 0.25
+    region_x_m: tuple[float, float] = (0.42, 0.58)
+    region_y_m: tuple[float, float] = (-0.13, 0.13)
+    start_x_m: tuple[float, float] = (0.45, 0.55)
+    start_y_m: tuple[float, float] = (-0.08, 0.08)
+    start_z_m: tuple[float, float] = (0.12, 0.18)
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.side_m <= 0.06:
+            raise ConfigError(f"side_m must be 0.01 to 0.06 (the gripper opens to 0.08 m), got {self.side_m}")
+        if self.mass_kg <= 0 or self.lift_m <= 0 or self.hold_s < 0:
+            raise ConfigError(f"mass_kg={self.mass_kg}, lift_m={self.lift_m} must be > 0, hold_s={self.hold_s} >= 0")
+
+
+@dataclass(frozen=True)
 class TwinConfig:
-    """What is simulated: the task, the cameras, the rates. `physics_hz` is also the impedance loop's rate."""
+    """What is simulated: the robot, the task, the cameras, the rates. `physics_hz` is also the impedance loop's rate.
+
+    robot: fr3, ur5e, or the path of a name map (.yaml) for a model of your own. Regions are of a table in front of the
+    arm: x forward, y to its left, z up; on the FR3 these are its base's axes, the UR5e's are turned by half.
+    contacts: false lets everything pass through everything, to replay a motion of a cell that is not modelled.
+    placements: calibration results (.yaml), each of which puts the camera that it names where the real one is.
+    """
 
     task: str = "peg"
+    robot: str = "fr3"
     cameras: tuple[str, ...] = ("wrist", "front")
     image_size: int = 64
     control_hz: float = 10.0
     physics_hz: float = 500.0
+    contacts: bool = True
     peg: PegConfig = field(default_factory=PegConfig)
     reach: ReachConfig = field(default_factory=ReachConfig)
+    lift: LiftConfig = field(default_factory=LiftConfig)
     impedance: ImpedanceConfig = field(default_factory=ImpedanceConfig)
+    sensors: SensorConfig = field(default_factory=SensorConfig)
+    randomization: Randomization = field(default_factory=Randomization)
+    placements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 8 <= self.image_size <= 640:

@@ -6,15 +6,25 @@ import numpy as np
 
 from o2o_robot.errors import ArmError
 from o2o_sim.engine import mujoco
+from o2o_sim.joints import ArmJoints
 from o2o_sim.rotation import rotation_between
 
 
 def place_tool(
-    model: mujoco.MjModel, data: mujoco.MjData, position_m: np.ndarray, R: np.ndarray, *, posture_rad: np.ndarray
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    position_m: np.ndarray,
+    R: np.ndarray,
+    *,
+    joints: ArmJoints,
+    posture_rad: np.ndarray,
 ) -> None:
-    """Set data.qpos so that site "tool" is at the pose within 1e-9 m and rad. Raises ArmError for one out of reach."""
+    """Set the arm's joints in data.qpos so that site "tool" is at the pose within 1e-9 m and rad.
+
+    Raises ArmError for a pose out of reach.
+    """
     site, J = model.site("tool").id, np.zeros((6, model.nv))
-    data.qpos[:] = posture_rad
+    data.qpos[joints.q] = posture_rad
     for _ in range(60):
         mujoco.mj_kinematics(model, data)
         mujoco.mj_comPos(model, data)
@@ -24,9 +34,10 @@ def place_tool(
         if np.abs(error).max() < 1e-9:
             break
         mujoco.mj_jacSite(model, data, J[:3], J[3:], site)
-        data.qpos += J.T @ np.linalg.solve(J @ J.T + 1e-8 * np.eye(6), error)
-    lower, upper = model.jnt_range.T
-    if np.abs(error).max() > 1e-6 or (data.qpos < lower).any() or (data.qpos > upper).any():
+        arm_J = J[:, joints.v]
+        data.qpos[joints.q] += arm_J.T @ np.linalg.solve(arm_J @ arm_J.T + 1e-8 * np.eye(6), error)
+    q_rad, (lower, upper) = data.qpos[joints.q], joints.range_rad.T
+    if np.abs(error).max() > 1e-6 or (q_rad < lower).any() or (q_rad > upper).any():
         raise ArmError(
             f"no joint angles within limits put the tool at {np.round(position_m, 3)} m; choose a nearer start"
         )

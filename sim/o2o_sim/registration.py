@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-IDS = {"o2o/Peg-v0": "peg", "o2o/Reach-v0": "reach"}
+from typing import Any
+
+IDS: dict[str, dict[str, Any]] = {
+    "o2o/Peg-v0": {"task": "peg"},
+    "o2o/TightPeg-v0": {"task": "peg", "clearance_m": 0.002},
+    "o2o/Reach-v0": {"task": "reach"},
+    "o2o/Lift-v0": {"task": "lift"},
+    "o2o/PegUR5e-v0": {"task": "peg", "robot": "ur5e"},
+    "o2o/TightPegUR5e-v0": {"task": "peg", "robot": "ur5e", "clearance_m": 0.002},
+    "o2o/ReachUR5e-v0": {"task": "reach", "robot": "ur5e"},
+    "o2o/LiftUR5e-v0": {"task": "lift", "robot": "ur5e"},
+}
 
 
 def register() -> None:
     """Make `gymnasium.make("o2o/Peg-v0")` work. Calling it again changes nothing."""
     import gymnasium
 
-    for env_id, task in IDS.items():
+    for env_id, settings in IDS.items():
         if env_id not in gymnasium.registry:
             # the time limit is RobotEnv's own, so that it also holds without Gymnasium's wrappers
-            gymnasium.register(env_id, entry_point="o2o_sim.envs:make_env", kwargs={"task": task})
+            gymnasium.register(env_id, entry_point="o2o_sim.envs:make_env", kwargs=settings)

@@ -24,6 +24,14 @@ class Eyes:
         renderer.update_scene(data, camera)
         return renderer.render()
 
+    def take_textures(self) -> None:
+        """Draw with the model's textures as they are now; without this a change to them is not seen."""
+        if self._renderer is None or self._renderer._gl_context is None:
+            return
+        self._renderer._gl_context.make_current()  # mujoco.Renderer has no public way to it
+        for texture in range(self._model.ntex):
+            mujoco.mjr_uploadTexture(self._model, self._renderer._mjr_context, texture)
+
     def _open(self) -> mujoco.Renderer:
         try:
             self._renderer = mujoco.Renderer(self._model, self._size, self._size, max_geom=200)

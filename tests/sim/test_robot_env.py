@@ -14,16 +14,17 @@ import gymnasium
 from gymnasium.utils.env_checker import check_env
 
 import o2o_sim  # noqa: F401  (registers the ids)
-from o2o_robot.errors import ArmError
+from o2o_robot.errors import ArmError, ConfigError
 from o2o_robot.safety.guard_config import twin
 from o2o_robot.safety.reason import Reason
 from o2o_robot.types import TaskState
+from o2o_sim.config import TwinConfig
 from o2o_sim.envs import make_env
-from o2o_sim.registration import register
+from o2o_sim.registration import IDS, register
 from o2o_sim.tasks.expert import make_expert
 
 
-@pytest.mark.parametrize("env_id", ["o2o/Peg-v0", "o2o/Reach-v0"])
+@pytest.mark.parametrize("env_id", list(IDS))
 def test_gymnasium_finds_nothing_to_complain_about(env_id: str) -> None:
     env = gymnasium.make(env_id, render_mode="rgb_array")
     with warnings.catch_warnings():
@@ -71,6 +72,28 @@ def test_executed_is_what_the_guard_let_through() -> None:
         shortened = np.array(asked) * min(1.0, 0.010 / (0.025 * np.linalg.norm(asked)))
         np.testing.assert_allclose(info["executed"], shortened, atol=1e-6)
         assert bool(info["reasons"] & Reason.STEP_SIZE) == (np.linalg.norm(asked) > 0.4)
+
+
+def test_the_fourth_value_closes_opens_or_leaves_the_gripper_and_is_stored_as_asked() -> None:
+    env = make_env("lift", config=TwinConfig(cameras=()))
+    env.reset(seed=0)
+    openings_m = []
+    for grip in (-1.0, -0.3, 0.4, 1.0, 0.0):
+        for _ in range(4):
+            *_, info = env.step(np.array([0.0, 0.0, 0.1, grip], np.float32))
+            assert info["executed"][3] == np.float32(grip)
+        openings_m.append(env.arm_state.gripper_m)
+    closed, left, left_again, opened, left_open = openings_m
+    assert closed < 0.05
+    assert left < 0.01
+    assert left_again < 0.002  # closing goes on until it is told otherwise
+    assert opened > 0.03
+    assert left_open > 0.075
+
+
+def test_an_arm_without_known_limits_is_not_moved_without_a_guard() -> None:
+    with pytest.raises(ConfigError, match="pass the guard's settings"):
+        make_env("reach", robot="my_arm.yaml")
 
 
 def test_an_action_beyond_the_box_is_executed_as_its_edge() -> None:

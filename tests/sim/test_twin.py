@@ -28,7 +28,10 @@ def walk(twin: Twin, seed: int, n_steps: int = 8) -> str:
         state = twin.arm_state()
         twin.step(Pose(state.tool.position_m + np.array([*rng.uniform(-0.025, 0.025, 2), -0.025]), DOWN))
         state = twin.arm_state()
-        for array in (state.q_rad, state.dq_rad, state.tool.position_m, state.wrench, *twin.images().values()):
+        if twin.has_gripper:
+            twin.grip(rng.uniform(0.0, 0.08))
+        felt = (state.q_rad, state.dq_rad, state.tool.position_m, state.wrench, np.array(state.gripper_m))
+        for array in (*felt, *twin.images().values()):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(twin.task_state().privileged.tobytes())
     return digest.hexdigest()
@@ -44,6 +47,16 @@ def test_a_seed_gives_the_same_states_and_pictures_whatever_ran_before(twin: Twi
     walk(twin, seed=4)
     assert walk(twin, seed=3) == fresh
     assert walk(twin, seed=4) != fresh
+
+
+@pytest.mark.parametrize("task", ["reach", "lift", "peg"])
+@pytest.mark.parametrize("robot", ["fr3", "ur5e"])
+@pytest.mark.parametrize("cameras", [(), ("wrist", "front")])
+def test_the_same_steps_twice_end_in_the_same_hash(task: str, robot: str, cameras: tuple[str, ...]) -> None:
+    config = TwinConfig(task=task, robot=robot, cameras=cameras)
+    n_steps = 12 if cameras else 50
+    with Twin(config) as first, Twin(config) as second:
+        assert walk(first, 7, n_steps) == walk(second, 7, n_steps)
 
 
 def test_a_seed_gives_the_same_states_and_pictures_in_another_process() -> None:
@@ -122,13 +135,48 @@ def test_torques_stay_within_the_motors(twin: Twin) -> None:
         assert (np.abs(twin._data.actuator_force) <= limits + 1e-9).all()
 
 
+def test_a_placed_arm_stands_at_rest_where_it_was_put_and_objects_stay(twin: Twin) -> None:
+    twin.reset(3)
+    objects_m = twin.task_state().privileged[:6]
+    q_rad = twin.arm_state().q_rad + np.array([0.2, -0.1, 0.1, 0.2, 0.0, 0.1, -0.2])
+    twin.place(q_rad)
+    np.testing.assert_array_equal(twin.arm_state().q_rad, q_rad)
+    there = twin.arm_state().tool
+    twin.advance(0.3)
+    np.testing.assert_allclose(twin.arm_state().tool.position_m, there.position_m, atol=1e-3)
+    np.testing.assert_array_equal(twin.task_state().privileged[:6], objects_m)
+    for bad in (q_rad[:6], q_rad + 9.0, q_rad * np.nan):
+        with pytest.raises(ArmError, match="7 joints within its limits"):
+            twin.place(bad)
+
+
+def test_an_elbow_leans_to_where_it_is_told_until_the_next_reset(twin: Twin) -> None:
+    def elbow_after(lean_rad: np.ndarray | None) -> float:
+        twin.reset(3)
+        if lean_rad is not None:
+            twin.lean(lean_rad)
+        twin.advance(2.0)
+        return float(twin.arm_state().q_rad[2])
+
+    aside = np.array(twin.robot.ready_rad) + np.array([0, 0, 0.6, 0, 0, 0, 0])
+    assert elbow_after(aside) > elbow_after(None) + 0.1
+    assert elbow_after(None) == pytest.approx(elbow_after(None), abs=0)
+
+
+def test_without_contacts_the_arm_passes_through_the_table() -> None:
+    with Twin(TwinConfig(cameras=(), contacts=False)) as twin:
+        for _ in range(12):
+            twin.step(Pose(twin.arm_state().tool.position_m - np.array([0.0, 0.0, 0.025]), DOWN))
+        assert twin.task_state().privileged[8] < -0.05
+
+
 def test_a_time_shorter_than_a_physics_step_is_refused(twin: Twin) -> None:
     with pytest.raises(ArmError, match="physics step"):
         twin.advance(0.0005)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"task": "jump"}, {"cameras": ("ceiling",)}, {"physics_hz": 50.0}, {"image_size": 4}]
+    "settings", [{"task": "jump"}, {"robot": "fr4"}, {"cameras": ("ceiling",)}, {"physics_hz": 50.0}, {"image_size": 4}]
 )
 def test_a_wrong_setting_fails_at_build(settings: dict) -> None:
     with pytest.raises(ConfigError):

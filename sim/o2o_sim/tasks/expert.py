@@ -43,7 +43,7 @@ class Expert(Protocol):
         ...
 
     def act(self, task: TaskState, arm: ArmState, rng: np.random.Generator) -> np.ndarray:
-        """Action values (3,) float32 in [-1, 1]: tool displacement over action_scale_m."""
+        """Action values (3,) float32 in [-1, 1]: tool displacement over action_scale_m; a fourth for a gripper."""
         ...
 
 
@@ -89,7 +89,49 @@ class ReachExpert:
         return _wrong_by_noise(goal_m + self._bias_m - tip_m, self._config, rng)
 
 
-EXPERTS: dict[str, type[PegExpert] | type[ReachExpert]] = {"peg": PegExpert, "reach": ReachExpert}
+class LiftExpert:
+    """Goes above the cube, down around it, closes, and goes up once the pads stand still on it.
+
+    There is no distractor, so `distracted` has no effect. Noise is on the motion, not on the gripper.
+    """
+
+    HOVER_M = 0.05
+    ALIGNED_M = 0.006
+    AT_IT_M = 0.012
+    CLOSED_ON_M = 0.062  # an opening below this holds a cube of up to 0.06 m, or is about to
+    RAISED_M = 0.14
+
+    def __init__(self, config: ExpertConfig) -> None:
+        self._config = config
+        self._bias_m = np.zeros(3)
+        self._opening_m = np.inf
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._bias_m = np.append(rng.normal(0.0, 1.0, 2) * self._config.bias_m, 0.0)
+        self._opening_m = np.inf
+
+    def act(self, task: TaskState, arm: ArmState, rng: np.random.Generator) -> np.ndarray:
+        cube_m, tip_m = task.privileged[:3], task.privileged[3:6]
+        aim_m = cube_m + self._bias_m
+        off_axis_m = float(np.hypot(*(aim_m - tip_m)[:2]))
+        is_at_it = off_axis_m < self.AT_IT_M and abs(tip_m[2] - cube_m[2]) < self.AT_IT_M
+        is_held = is_at_it and arm.gripper_m < self.CLOSED_ON_M and self._opening_m - arm.gripper_m < 0.001
+        self._opening_m = arm.gripper_m
+        if is_held:
+            displacement_m = np.array([0.0, 0.0, self.RAISED_M - tip_m[2]])
+        elif is_at_it:
+            displacement_m = np.zeros(3)
+        else:
+            descend = off_axis_m < self.ALIGNED_M + self._config.noise * self._config.action_scale_m
+            displacement_m = aim_m + np.array([0.0, 0.0, 0.0 if descend else self.HOVER_M]) - tip_m
+        return np.append(_wrong_by_noise(displacement_m, self._config, rng), np.float32(-1.0 if is_at_it else 1.0))
+
+
+EXPERTS: dict[str, type[PegExpert] | type[ReachExpert] | type[LiftExpert]] = {
+    "peg": PegExpert,
+    "reach": ReachExpert,
+    "lift": LiftExpert,
+}
 
 
 def make_expert(task: str, config: ExpertConfig | None = None) -> Expert:

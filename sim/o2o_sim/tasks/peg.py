@@ -12,7 +12,7 @@ from o2o_sim.config import PegConfig
 from o2o_sim.engine import mujoco
 from o2o_sim.tasks import draw
 
-PEG_RADIUS_M = 0.008  # of geom "peg" in models/fr3.xml
+PEG_RADIUS_M = 0.008  # of geom "peg" in models/peg_hand.xml
 TARGET_RGBA = (1.0, 0.50, 0.05, 1.0)
 DISTRACTOR_RGBA = (0.10, 0.25, 1.0, 1.0)
 
@@ -23,10 +23,10 @@ class PegTask:
     privileged (9,): centre of the target's rim, centre of the distractor's rim, peg tip; metres, base frame.
     """
 
-    name = "peg"
+    name, tool = "peg", "peg"
 
-    def __init__(self, config: PegConfig) -> None:
-        self._config = config
+    def __init__(self, config: PegConfig, facing: float = 1.0) -> None:
+        self._config, self._facing = config, facing
         self._hole_m = PEG_RADIUS_M + config.clearance_m
 
     def add_to(self, spec: mujoco.MjSpec) -> None:
@@ -40,8 +40,11 @@ class PegTask:
         c = self._config
         target, distractor = draw.pair_apart(rng, c.region_x_m, c.region_y_m, c.min_gap_m)
         for name, xy in (("target", target), ("distractor", distractor)):
-            data.mocap_pos[model.body(name).mocapid[0]] = (xy[0], xy[1], 0.0)
-        return draw.point(rng, c.start_x_m, c.start_y_m, c.start_z_m)
+            data.mocap_pos[model.body(name).mocapid[0]] = draw.in_base(np.append(xy, 0.0), self._facing)
+        return draw.in_base(draw.point(rng, c.start_x_m, c.start_y_m, c.start_z_m), self._facing)
+
+    def watch(self, model: mujoco.MjModel, data: mujoco.MjData, dt_s: float) -> None:
+        """It is done the moment it is in."""
 
     def judge(self, model: mujoco.MjModel, data: mujoco.MjData, stamp_ns: int) -> TaskState:
         rim = np.array([0.0, 0.0, self._config.socket_height_m])
