@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from o2o_robot.errors import ConfigError
+from o2o_robot.errors import ConfigError, O2OError
 
 T = TypeVar("T")
 _CONVERTER = cattrs.Converter(forbid_extra_keys=True)
@@ -25,8 +25,15 @@ def build(cls: type[T], settings: Mapping[str, Any], *, where: str = "settings")
     except ConfigError:
         raise
     except Exception as problem:  # cattrs groups many kinds; the user needs one line
-        reasons = "; ".join(cattrs.transform_error(problem))
+        reasons = "; ".join(_own_words(problem) or cattrs.transform_error(problem))
         raise ConfigError(f"{where}: {reasons}") from None
+
+
+def _own_words(problem: BaseException) -> list[str]:
+    """The lines of ours in what cattrs raised, which calls them unknown errors."""
+    if isinstance(problem, O2OError):
+        return [str(problem)]
+    return [line for one in getattr(problem, "exceptions", ()) for line in _own_words(one)]
 
 
 def as_mapping(settings: Any) -> dict[str, Any]:

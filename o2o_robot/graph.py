@@ -38,6 +38,7 @@ class Up:
     image_size: int = described(64, "side of the twin's images in pixels")
     clearance_m: float = described(0.010, "twin's peg task: gap between peg and hole on each side")
     first_seed: int = described(0, "seed of the first scene")
+    camera_node: bool = described(True, "real robots: start camera_node; false where realsense2_camera runs")
 
     def __post_init__(self) -> None:
         if self.robot not in ROBOTS:
@@ -105,6 +106,13 @@ LEARNER_SETTINGS = (
 
 
 @dataclass(frozen=True)
+class Cameras(Up):
+    """Real cameras alone: to look through, or to calibrate."""
+
+    robot: str = described("fr3", "fr3 or ur5e: whose cameras, of launch/params/<robot>.yaml")
+
+
+@dataclass(frozen=True)
 class Process:
     """One node: its executable, its parameters, and whether its clean end is the end of the run."""
 
@@ -153,11 +161,19 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
     ]
 
 
+def cameras(up: Up, share: Path) -> list[Process]:
+    """camera_node; the robot's own file says which device is which."""
+    eyes = {**_common(up), "cameras": _cameras(up), **{f"{name}.policy_size": up.image_size for name in _cameras(up)}}
+    return [Process("camera_node", eyes, str(share / "params" / f"{up.robot}.yaml"))]
+
+
 STORIES: dict[str, tuple[type[Up], Callable[[Any, Path], list[Process]]]] = {
     "collect": (Collect, collect),
     "evaluate": (Evaluate, evaluate),
     "finetune": (Finetune, finetune),
 }
+# without a session: they run until somebody ends them
+PARTS: dict[str, tuple[type[Up], Callable[[Any, Path], list[Process]]]] = {"cameras": (Cameras, cameras)}
 
 
 def _common(up: Up) -> dict[str, Any]:
@@ -177,7 +193,8 @@ def _arm(up: Up, share: Path) -> list[Process]:
     params_file = str(share / "params" / f"{up.robot}.yaml")
     arm = {**_common(up), "joints": JOINTS[up.robot], "limits": up.robot, "auto_arm": up.robot == "twin"}
     if up.robot != "twin":
-        return [Process("arm_node", arm, params_file)]
+        eyes = cameras(up, share) if up.camera_node else []
+        return [*eyes, Process("arm_node", arm, params_file)]
     twin = {
         **_common(up),
         "task": up.task,
@@ -201,5 +218,7 @@ def _session(up: Up, name: str, parameters: dict[str, Any]) -> Process:
         "max_steps": up.max_steps,
         "cameras": _cameras(up),
         "joints": JOINTS[up.robot],
+        "image_size": up.image_size,
+        "image_topic": "color/image_raw" if up.robot == "twin" or not up.camera_node else "color/image_policy",
     }
     return Process(name, {**common, **parameters}, is_session=True)

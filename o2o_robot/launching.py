@@ -7,16 +7,18 @@ library and what every ROS 2 brings (yaml, numpy): launch files are run by the s
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from o2o_robot import overlay
 from o2o_robot.errors import ConfigError, GraphError
-from o2o_robot.graph import STORIES, Process, Up
+from o2o_robot.graph import PARTS, STORIES, Process, Up
 from o2o_robot.supervise import GRACE_S, how_it_ended, in_order_down, parameter_files
 
 U = TypeVar("U", bound=Up)
+GRAPHS = STORIES | PARTS
 WORDS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -35,13 +37,13 @@ def from_words(settings: type[U], words: Mapping[str, str]) -> U:
 
 
 def describe(story: str) -> Any:
-    """The LaunchDescription of one of graph.STORIES: what a launch file's generate_launch_description returns."""
+    """The LaunchDescription of one of graph.STORIES or PARTS: what generate_launch_description of a file returns."""
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
     from launch.launch_description import LaunchDescription
 
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in arguments(STORIES[story][0]).items()
+        for name, (default, description) in arguments(GRAPHS[story][0]).items()
     ]
     return LaunchDescription([*declared, OpaqueFunction(function=lambda context: _bring_up(story, context))])
 
@@ -80,7 +82,7 @@ def _bring_up(story: str, context: Any) -> list[Any]:
     from launch.actions import RegisterEventHandler
     from launch.event_handlers import OnProcessExit
 
-    settings, describe_graph = STORIES[story]
+    settings, describe_graph = GRAPHS[story]
     up = from_words(settings, {name: context.launch_configurations[name] for name in arguments(settings)})
     processes = describe_graph(up, overlay.share())
     nodes = {process.name: _node(process, Path(up.run_dir)) for process in processes}
@@ -96,7 +98,7 @@ def _node(process: Process, run_dir: Path) -> Any:
         package=overlay.PACKAGE,
         executable=process.name,
         parameters=[str(path) for path in parameter_files(process, run_dir)],
-        additional_env=overlay.DEFAULTS,
+        additional_env=overlay.DEFAULTS | overlay.fast_dds_profile(os.environ),
         output="both",
         emulate_tty=True,
         sigterm_timeout=str(GRACE_S[0]),

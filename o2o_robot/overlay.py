@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from o2o_robot.errors import GraphError
@@ -14,6 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = "o2o_nodes"
 # what a node's process is given where the shell says nothing else
 DEFAULTS = {"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl"), "PYTHONUNBUFFERED": "1"}
+# Fast DDS 3 (Kilted and later) reads the first, Fast DDS 2 the second
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+FAST_DDS_2 = ("humble", "iron", "jazzy")
 
 
 def prefix() -> Path:
@@ -44,7 +48,14 @@ def environment() -> dict[str, str]:
     if (wheels / "share" / "std_msgs").is_dir() and str(wheels) not in env["AMENT_PREFIX_PATH"].split(os.pathsep):
         env["AMENT_PREFIX_PATH"] += f"{os.pathsep}{wheels}"  # ROS 2 from pip lives in the venv
     env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # nobody else's robot; unset to span machines
-    return env | DEFAULTS
+    return env | DEFAULTS | fast_dds_profile(env)
+
+
+def fast_dds_profile(env: Mapping[str, str]) -> dict[str, str]:
+    """What tells Fast DDS of launch/fastdds.xml, under which raw pictures arrive; nothing where a profile is set."""
+    if any(name in env for name in PROFILE_VARIABLES):
+        return {}
+    return {PROFILE_VARIABLES[env.get("ROS_DISTRO") in FAST_DDS_2]: str(share() / "fastdds.xml")}
 
 
 def _source(found: Path) -> dict[str, str]:

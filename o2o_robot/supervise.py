@@ -133,7 +133,7 @@ def parameter_files(process: Process, run_dir: Path) -> list[Path]:
 
 def in_order_down(processes: Sequence[Process]) -> list[Process]:
     """Who ends first to who ends last: what asks for motion, the learner, the recorder, the guard, the arm."""
-    last = ("learner_node", "recorder_node", "arm_node", "twin_node")
+    last = ("learner_node", "recorder_node", "camera_node", "arm_node", "twin_node")
     return sorted(processes, key=lambda process: last.index(process.name) + 1 if process.name in last else 0)
 
 

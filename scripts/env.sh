@@ -18,5 +18,10 @@ else
   . "$_o2o_repo/ros_ws/install/local_setup.$_o2o_shell"
   export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
   export MUJOCO_GL="${MUJOCO_GL:-egl}"
+  # room for raw camera pictures; Fast DDS 2 and 3 read different variables (o2o_robot/overlay.py)
+  case "${FASTDDS_DEFAULT_PROFILES_FILE:-}${FASTRTPS_DEFAULT_PROFILES_FILE:-}:${ROS_DISTRO:-}" in
+    :humble | :iron | :jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="$_o2o_repo/launch/fastdds.xml" ;;
+    :*) export FASTDDS_DEFAULT_PROFILES_FILE="$_o2o_repo/launch/fastdds.xml" ;;
+  esac
 fi
 unset _o2o_repo _o2o_shell _o2o_setup

@@ -51,6 +51,20 @@ def test_a_real_arm_waits_for_a_person_and_has_its_own_limits_and_joints(robot):
 
 
 @pytest.mark.parametrize("robot", ["fr3", "ur5e"])
+def test_a_real_robots_cameras_publish_what_the_session_reads_unless_another_driver_does(robot):
+    ours = processes("evaluate", robot=robot, image_size=96)
+    assert ours["camera_node"].parameters["wrist.policy_size"] == ours["policy_node"].parameters["image_size"] == 96
+    assert ours["camera_node"].params_file == f"/share/params/{robot}.yaml"
+    assert ours["policy_node"].parameters["image_topic"] == "color/image_policy"
+    theirs = processes("evaluate", robot=robot, camera_node=False)
+    assert "camera_node" not in theirs
+    assert theirs["policy_node"].parameters["image_topic"] == "color/image_raw"
+    twin = processes("evaluate", robot="twin")
+    assert "camera_node" not in twin
+    assert twin["policy_node"].parameters["image_topic"] == "color/image_raw"
+
+
+@pytest.mark.parametrize("robot", ["fr3", "ur5e"])
 def test_a_real_arm_never_runs_at_another_pace_than_real_time(robot):
     assert Up(robot=robot, realtime_factor=0.0).realtime_factor == 1.0
 

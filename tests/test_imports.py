@@ -90,6 +90,7 @@ TORCH_FREE = (
     "o2o_robot.recorder",
     "o2o_sim",
     "o2o_nodes.arm_node",
+    "o2o_nodes.camera_node",
     "o2o_nodes.twin_node",
     "o2o_nodes.recorder_node",
     "o2o_nodes.teleop_node",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from o2o_robot.errors import ConfigError, GraphError
-from o2o_robot.graph import STORIES, Collect, Finetune, Process
+from o2o_robot.graph import PARTS, STORIES, Collect, Finetune, Process
 from o2o_robot.launching import OrderDown, arguments, describe, from_words
 
 LAUNCH = Path(__file__).resolve().parents[1] / "launch"
@@ -22,7 +22,7 @@ def graph() -> list[Process]:
     return [*(Process(name, {}) for name in names), Process("policy_node", {}, is_session=True)]
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("story", STORIES | PARTS)
 def test_every_story_has_a_launch_file_that_describes_it(story):
     tree = ast.parse((LAUNCH / f"{story}.launch.py").read_text())
     (made,) = [node for node in tree.body if isinstance(node, ast.FunctionDef)]

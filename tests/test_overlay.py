@@ -20,7 +20,7 @@ def workspace(root: Path, *, sets: str = "") -> Path:
 
 @pytest.fixture
 def nothing_sourced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AMENT_PREFIX_PATH", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID"):
+    for name in ("AMENT_PREFIX_PATH", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_DOMAIN_ID", *overlay.PROFILE_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(overlay, "REPOSITORY", tmp_path / "repository")
 
@@ -51,6 +51,30 @@ def test_nodes_are_heard_on_this_machine_alone_unless_somebody_said_otherwise(no
     assert overlay.environment()["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     assert overlay.environment()["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+@pytest.mark.parametrize(
+    ("distro", "variable"),
+    [
+        ("", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_nodes_have_the_profile_for_large_pictures_unless_somebody_chose_one(
+    nothing_sourced, tmp_path, monkeypatch, distro, variable
+):
+    ours = workspace(tmp_path / "repository" / "ros_ws" / "install")
+    monkeypatch.setenv("ROS_DISTRO", distro)
+    env = overlay.environment()
+    assert [env.get(name) for name in overlay.PROFILE_VARIABLES if name in env] == [env[variable]]
+    assert env[variable] == str(ours / "share" / "o2o_robot" / "launch" / "fastdds.xml")
+    for chosen in overlay.PROFILE_VARIABLES:
+        with monkeypatch.context() as shell:
+            shell.setenv(chosen, "/their/profile.xml")
+            env = overlay.environment()
+            assert [env.get(name) for name in overlay.PROFILE_VARIABLES if name in env] == ["/their/profile.xml"]
+            assert env[chosen] == "/their/profile.xml"
 
 
 def test_a_workspace_that_cannot_be_sourced_is_told_with_its_words(nothing_sourced, tmp_path):

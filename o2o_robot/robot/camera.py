@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from o2o_robot.errors import O2OError
 from o2o_robot.types import Array
+
+
+class CameraError(O2OError):
+    """A camera is not there, refuses a setting, or has no fresh frame to give."""
 
 
 class Frame(NamedTuple):
@@ -24,7 +29,7 @@ class Camera(Protocol):
     name: str
 
     def read(self) -> Frame:
-        """The latest frame, whose image the caller may keep."""
+        """The latest frame, whose image the caller may keep. Raises CameraError where there is none that is fresh."""
         ...
 
     def close(self) -> None:

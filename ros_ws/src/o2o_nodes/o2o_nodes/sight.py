@@ -13,8 +13,9 @@ from sensor_msgs.msg import Image, JointState
 from o2o_nodes import convert, qos
 from o2o_nodes.node import HouseNode
 from o2o_robot.robot.assemble import Assembler, Tick
+from o2o_robot.robot.camera_view import View
 from o2o_robot.robot.proprioception import proprioception
-from o2o_robot.types import ArmState, Observation, TaskState
+from o2o_robot.types import ArmState, Array, Observation, TaskState
 
 ARM, POSE, JUDGE = "joint_states", "current_pose", "task_state"
 
@@ -37,8 +38,11 @@ class Sight:
             "joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the policy's order"
         )
         self._cameras = node.setting(
-            "cameras", ["wrist", "front"], "camera names; each is read from <name>/color/image_raw"
+            "cameras", ["wrist", "front"], "camera names; each is read from <name>/<image_topic>"
         )
+        self._topic = node.setting("image_topic", "color/image_raw", "a camera's pictures; of camera_node image_policy")
+        self._side = node.setting("image_size", 0, "side of the policy's pictures in pixels; 0: as they come")
+        self._warned: set[str] = set()
         period_s = 1.0 / node.setting("control_hz", 10.0, "how often the policy acts")
         tolerance_s = node.setting("tolerance_s", 0.05, "how much older than the tick a sample may be; 0 in lockstep")
         self._assembler = Assembler(
@@ -72,7 +76,7 @@ class Sight:
         subscribe(PoseStamped, "current_pose", lambda message: self._take(POSE, message), profile)
         subscribe(TaskStateMessage, "task_state", lambda message: self._take(JUDGE, message), profile)
         for name in self._cameras:
-            subscribe(Image, f"{name}/color/image_raw", lambda message, name=name: self._take(name, message), profile)
+            subscribe(Image, f"{name}/{self._topic}", lambda message, name=name: self._take(name, message), profile)
 
     def _take(self, stream: str, message: JointState | PoseStamped | TaskStateMessage | Image) -> None:
         self._assembler.add(stream, convert.stamp_ns(message.header.stamp), message)
@@ -87,7 +91,19 @@ class Sight:
     def _compose(self, tick: Tick) -> Look:
         q_rad, dq_rad = convert.joints(tick.samples[ARM], self._joints)
         arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]))
-        images = {name: convert.image(tick.samples[name]) for name in self._cameras}
+        images = {name: self._of_policy_size(name, convert.image(tick.samples[name])) for name in self._cameras}
         return Look(
             Observation(tick.stamp_ns, images, proprioception(arm)), arm, convert.task_state(tick.samples[JUDGE])
         )
+
+    def _of_policy_size(self, name: str, image: Array) -> Array:
+        """The picture as the policy knows them. Another size is resized whole, and said once."""
+        if not self._side or image.shape[:2] == (self._side, self._side):
+            return image
+        if name not in self._warned:
+            self._warned.add(name)
+            self._node.get_logger().warning(
+                f"{name}/{self._topic} is {image.shape[1]}x{image.shape[0]}, the policy's {self._side}x{self._side}: "
+                "resized, which squeezes it; let camera_node crop, and set image_topic to color/image_policy"
+            )
+        return View(0, 0, image.shape[1], image.shape[0], self._side)(image)
