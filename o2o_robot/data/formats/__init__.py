@@ -16,7 +16,7 @@ from o2o_robot.errors import DataError
 
 __all__ = ["MODULES", "Dataset", "Format", "Wishes", "format_of", "is_dataset", "needs_libraries", "open_dataset"]
 
-MODULES = ("lerobot", "robomimic", "diffusion_policy", "hilserl")
+MODULES = ("lerobot", "robomimic", "diffusion_policy", "hilserl", "rlds", "table")
 _EXTRA = "formats"
 
 

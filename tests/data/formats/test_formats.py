@@ -41,7 +41,28 @@ def _pickles(folder: Path) -> Path:
     return folder
 
 
-MAKE = {"lerobot": _lerobot, "robomimic": _hdf5, "diffusion_policy": _replay_buffer, "hilserl": _pickles}
+def _records(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "arm-train.tfrecord-00000-of-00001").write_bytes(b"")
+    (folder / "features.json").write_text("{}")
+    return folder
+
+
+def _table(folder: Path) -> Path:
+    folder.mkdir()
+    np.save(folder / "run.npy", np.zeros((3, 2)))
+    (folder / "layout.yaml").write_text("name: arm")
+    return folder
+
+
+MAKE = {
+    "lerobot": _lerobot,
+    "robomimic": _hdf5,
+    "diffusion_policy": _replay_buffer,
+    "hilserl": _pickles,
+    "rlds": _records,
+    "table": _table,
+}
 
 
 @pytest.mark.parametrize("module", MODULES)
