@@ -204,7 +204,7 @@ def _arm(up: Up, share: Path) -> list[Process]:
         "clearance_m": up.clearance_m,
         "realtime_factor": up.realtime_factor,
     }
-    return [Process("twin_node", {**twin, "use_sim_time": False}), Process("arm_node", arm, params_file)]
+    return [Process("twin_node", {**twin, "use_sim_time": False}, params_file), Process("arm_node", arm, params_file)]
 
 
 def _recorder(up: Up, where: dict[str, Any]) -> Process:

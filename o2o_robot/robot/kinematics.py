@@ -83,6 +83,12 @@ class SerialArm:
         """The same arm, its tool frame moved by `offset_m` (3,) and turned by `quat_xyzw`, both in the present one."""
         return replace(self, end=self.end @ _transform(matrix_from_quat(np.asarray(quat_xyzw)), offset_m))
 
+    def with_tool_at(self, tool: Pose, q_rad: Array) -> SerialArm:
+        """The same arm, its tool frame where `tool` was measured with the joints at q_rad (n,)."""
+        T_base_flange = self.frames(self._checked(q_rad))[-1]
+        T_base_tool = _transform(matrix_from_quat(tool.quat_xyzw), tool.position_m.tolist())
+        return replace(self, end=self.end @ np.linalg.inv(T_base_flange) @ T_base_tool)
+
     def _checked(self, q_rad: Array) -> Array:
         if np.shape(q_rad) != (self.n_joints,):
             raise LimitError(

@@ -20,6 +20,7 @@ from o2o_msgs import msg as m
 from watcher import Watcher
 
 from o2o_nodes import convert
+from o2o_nodes.arm_topics import REQUIRED, ArmTopics
 
 pytestmark = pytest.mark.ros
 GUARD = yaml.safe_load((overlay.share() / "params" / "twin.yaml").read_text())["/**/arm_node"]["ros__parameters"][
@@ -130,7 +131,8 @@ def test_a_policy_that_pushes_outwards_is_stopped_at_the_wall_of_the_workspace(w
 
 
 def test_only_arm_node_publishes_what_moves_the_arm(watcher):
-    for topic in ("target_pose", "target_joint", "gripper_position_controller/commands"):
+    names = ArmTopics()
+    for topic in (*(getattr(names, name) for name in REQUIRED if name != "joint_states"), names.gripper_command):
         publishers = {info.node_name for info in watcher.node.get_publishers_info_by_topic(topic)}
         assert publishers <= {"arm_node"}, topic
     assert [info.node_name for info in watcher.node.get_publishers_info_by_topic("target_pose")] == ["arm_node"]

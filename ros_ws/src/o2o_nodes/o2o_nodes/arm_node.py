@@ -13,13 +13,16 @@ from o2o_msgs import msg as m
 from std_srvs.srv import Trigger
 
 from o2o_nodes import convert, qos
+from o2o_nodes.arm_topics import read_topics
 from o2o_nodes.node import STEADY, HouseNode, run
 from o2o_nodes.ros_arm import RosArm
 from o2o_robot.config import as_mapping, build
 from o2o_robot.errors import ArmError, ConfigError
 from o2o_robot.robot.action import DeltaPosition
+from o2o_robot.robot.inverse import InverseKinematics
 from o2o_robot.safety.guard_config import PRESETS, GuardConfig, build_guard
 from o2o_robot.safety.guarded_arm import GuardedArm
+from o2o_robot.safety.limits_table import FACTS
 from o2o_robot.safety.reason import Reason
 from o2o_robot.types import Action
 
@@ -37,8 +40,11 @@ class ArmNode(HouseNode):
         self._space = DeltaPosition(
             scale_m=self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1")
         )
-        self._guard = build_guard(self._guard_config())
-        self._ros_arm = RosArm(self, joints=joints, on_state=self._on_state)
+        config = self._guard_config()
+        self._guard = build_guard(config)
+        self._ros_arm = RosArm(
+            self, joints=joints, topics=read_topics(self), inverse=_inverse(config), on_state=self._on_state
+        )
         self._arm = GuardedArm(self._ros_arm, self._guard)
         self._pending: Action | None = None
         self._wants_episode = False
@@ -119,8 +125,14 @@ class ArmNode(HouseNode):
         self._ticked_s = now_s
         self._passed_over = overslept and not self._passed_over
         if self._ros_arm.stamp_ns and not self._passed_over:
-            self._arm.tick(self._now_ns(), time.monotonic())
+            self._watch()
             self._tell_if_changed()
+
+    def _watch(self) -> None:
+        try:
+            self._arm.tick(self._now_ns(), time.monotonic())
+        except ArmError as problem:  # a pose that the joints cannot take: the controller keeps the last it was given
+            self.get_logger().error(str(problem), throttle_duration_sec=2.0)
 
     def _now_ns(self) -> int:
         return self._ros_arm.stamp_ns if self.lockstep else self.now_ns()
@@ -161,6 +173,13 @@ class ArmNode(HouseNode):
 
     def _reset(self) -> None:
         self._guard.reset()
+
+
+def _inverse(config: GuardConfig) -> InverseKinematics:
+    """Of the arm that the guard's limits are for, with its tool, within its joint box."""
+    facts = FACTS[config.robot, config.joint_box]()
+    kinematics = facts.kinematics.with_tool(config.tool_offset_m, config.tool_quat_xyzw)
+    return InverseKinematics(kinematics, facts.min_rad, facts.max_rad)
 
 
 def _answer(answer: Trigger.Response, act: Any) -> Trigger.Response:

@@ -65,6 +65,11 @@ def joints(message: JointState, names: list[str]) -> tuple[np.ndarray, np.ndarra
         raise ArmError(
             f"joint_states lacks {', '.join(missing)} (it has {', '.join(message.name)}); check the parameter joints"
         )
+    if len(message.position) != len(message.name) or len(message.velocity) not in (0, len(message.name)):
+        raise ArmError(
+            f"joint_states holds {len(message.name)} names, {len(message.position)} positions and "
+            f"{len(message.velocity)} velocities; each must be as many, or empty: look at its publisher"
+        )
     order = [places[name] for name in names]
     velocity = np.asarray(message.velocity) if len(message.velocity) else np.zeros(len(message.name))
     return np.asarray(message.position)[order], velocity[order]

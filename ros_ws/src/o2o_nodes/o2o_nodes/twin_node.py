@@ -1,7 +1,11 @@
-"""The twin behind the topics of a real driver: MuJoCo arm, cameras, judge, /clock, and the reset of the scene.
+"""The twin behind the topics of a real driver: MuJoCo arm, gripper, cameras, judge, /clock, and the scene's reset.
 
-In lockstep physics waits: each `target_pose` stamped with the present observation lets one control period pass, and
-then the next observation is published. In real time a wall timer lets time pass, whatever is commanded.
+In lockstep physics waits: each command stamped with the present observation (or of a type that has no stamp) lets one
+control period pass, and then the next observation is published. In real time a wall timer lets time pass, whatever is
+commanded.
+
+Which controller is active is the parameter `arm.controller`, changed at any time (`ros2 param set`). The services of
+ros2_control's controller_manager are not offered: their types are controller_manager_msgs', which has no wheel.
 """
 
 from __future__ import annotations
@@ -11,21 +15,28 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from o2o_msgs.action import ResetScene
-from o2o_msgs.msg import TaskState
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer
 from rclpy.parameter import Parameter
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64MultiArray, UInt8
+from std_srvs.srv import Trigger
 
-from o2o_nodes import convert, qos
+from o2o_nodes import arm_messages, convert, qos
+from o2o_nodes.arm_topics import PREFIX, read_topics
+from o2o_nodes.controllers import Controllers
+from o2o_nodes.faults import FaultDesk
 from o2o_nodes.node import STEADY, HouseNode, run
-from o2o_robot.errors import ArmError
+from o2o_nodes.twin_streams import make_streams
+from o2o_robot.errors import ArmError, ConfigError, O2OError
+from o2o_robot.robot.fault_kinds import Joints
+from o2o_robot.robot.kinematics import SerialArm, fr3, ur5e
 from o2o_sim.config import TwinConfig
 from o2o_sim.twin import Twin
 
 REPEAT_S = 0.5  # of wall time, between two looks at an instant that nobody answers
+KINEMATICS = {"fr3": fr3, "ur5e": ur5e}
+MOVE, REFLEX = 2, 4  # values of franka_msgs/FrankaRobotState.robot_mode
 
 
 class TwinNode(HouseNode):
@@ -34,26 +45,29 @@ class TwinNode(HouseNode):
         self.set_parameters([Parameter("use_sim_time", value=False)])  # it *is* the clock
 
     def open(self) -> None:
-        config = TwinConfig(
-            task=self.setting("task", "peg", "task of the twin"),
-            cameras=tuple(self.setting("cameras", ["wrist", "front"], "camera names")),
-            image_size=self.setting("image_size", 64, "side of the images in pixels"),
-            control_hz=self.setting("control_hz", 10.0, "rate of the policy, and of physics in lockstep"),
-        )
-        clearance_m = self.setting("clearance_m", config.peg.clearance_m, "gap between peg and hole on each side")
-        config = replace(config, peg=replace(config.peg, clearance_m=clearance_m))
-        self._joints = self.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "names in joint_states")
+        self._twin = Twin(self._twin_config())
+        self._topics = read_topics(self, read_only=False)
+        self._joints = self.setting("joints", list(self._twin.robot.joints), "names in joint_states")
         self._factor = self.setting("realtime_factor", 1.0, "simulated seconds per second; 0: lockstep")
         self._state_hz = self.setting("state_hz", 100.0, "rate of joint_states and current_pose in real time")
-        self._period_s = 1.0 / config.control_hz
+        self._period_s = self._twin.config.period_s
         self._steps = self._resets = 0
         self._answer_s: list[float] = []
-        self._twin = Twin(config)
-        self._advertise(config.cameras)
-        self.create_subscription(PoseStamped, "target_pose", self._on_target, qos.COMMAND)
+        self._state = self._twin.arm_state()
+        self._kinematics = _kinematics(self._twin)
+        self._controllers = Controllers(
+            self, self._topics, self._joints, state=lambda: self._state, heard=self._on_command
+        )
+        if self._topics.gripper_command:
+            self.create_subscription(Float64MultiArray, self._topics.gripper_command, self._on_grip, qos.COMMAND)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._advertise()
         self._server = ActionServer(self, ResetScene, "reset_scene", self._reset)
+        self.create_service(Trigger, "error_recovery", self._recover)
 
     def start(self) -> None:
+        self._faults.start()
+        self._tell_mode()
         self._see()
         if self._waits_for_commands:
             self.create_timer(REPEAT_S, self._repeat, clock=STEADY)
@@ -63,6 +77,7 @@ class TwinNode(HouseNode):
         self.create_timer(1.0 / (self._state_hz * self._factor), self._tick, clock=STEADY)
 
     def close(self) -> None:
+        self.remove_on_set_parameters_callback(self._on_parameters)
         self._twin.close()
 
     def summary(self) -> dict[str, Any]:
@@ -70,36 +85,79 @@ class TwinNode(HouseNode):
         return {
             "control_steps": self._steps,
             "resets": self._resets,
+            "faults_injected": self._faults.injected,
             "simulated_s": self._twin.stamp_ns * 1e-9,
             # lockstep: from the observation's publication to the guarded target's arrival, images and all
             "observation_to_target_ms": {"p50": np.percentile(answer_ms, 50), "p99": np.percentile(answer_ms, 99)},
         }
+
+    def _twin_config(self) -> TwinConfig:
+        config = TwinConfig(
+            task=self.setting("task", "peg", "task of the twin"),
+            robot=self.setting("robot", "fr3", "arm of the twin: fr3, ur5e, or the path of a name map"),
+            cameras=tuple(name for name in self.setting("cameras", ["wrist", "front"], "camera names") if name),
+            image_size=self.setting("image_size", 64, "side of the images in pixels"),
+            control_hz=self.setting("control_hz", 10.0, "rate of the policy, and of physics in lockstep"),
+        )
+        clearance_m = self.setting("clearance_m", config.peg.clearance_m, "gap between peg and hole on each side")
+        return replace(config, peg=replace(config.peg, clearance_m=clearance_m))
 
     @property
     def _waits_for_commands(self) -> bool:
         return self.lockstep or self._factor == 0.0
 
     # --- commands and time ---------------------------------------------------------------------------------------
-    def _on_target(self, message: PoseStamped) -> None:
-        try:
-            self._twin.aim(convert.pose(message))
-        except ArmError as problem:
-            self.get_logger().error(f"target refused: {problem}")
-            return
-        answers_now = convert.stamp_ns(message.header.stamp) == self._twin.stamp_ns
-        if self._waits_for_commands and answers_now:
+    def _on_command(self, stamp_ns: int | None) -> None:
+        if self._waits_for_commands and stamp_ns in (None, self._twin.stamp_ns):
             self._answer_s.append(time.perf_counter() - self._seen_at_s)
-            self._twin.advance(self._period_s)
+            self._move(self._period_s)
             self._steps += 1
             self._see()
 
     def _tick(self) -> None:
-        self._twin.advance(1.0 / self._state_hz)
+        self._move(1.0 / self._state_hz)
         self._ticks += 1
         self._feel()
         if self._ticks % self._ticks_per_frame == 0:
             self._steps += 1
             self._look()
+
+    def _move(self, dt_s: float) -> None:
+        """Let time pass, the arm under its active controller; in a reflex it stays where that began."""
+        if not self._faults.is_on("reflex"):
+            goal = self._controllers.goal(dt_s)
+            if isinstance(goal, np.ndarray):
+                self._twin.lean(goal)
+                goal = self._kinematics.fk(goal)
+            if goal is not None:
+                self._twin.aim(goal)
+        self._twin.advance(dt_s)
+        self._state = self._twin.arm_state()
+
+    def _on_grip(self, message: Float64MultiArray) -> None:
+        if self._faults.is_on("stuck") or self._faults.is_on("reflex"):
+            return
+        try:
+            (opening_m,) = arm_messages.positions(message, 1, self._topics.gripper_command)
+            self._twin.grip(float(opening_m))
+        except ArmError as problem:
+            self.get_logger().error(f"gripper: {problem}", throttle_duration_sec=1.0)
+
+    def _on_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        for parameter in changed:
+            if parameter.name == f"{PREFIX}.controller":
+                try:
+                    self._controllers.switch(parameter.value)
+                except O2OError as problem:
+                    return SetParametersResult(successful=False, reason=str(problem))
+                self._twin.lean(np.array(self._twin.robot.ready_rad))
+                self._stay()
+        return SetParametersResult(successful=True)
+
+    def _stay(self) -> None:
+        """Whatever was asked before, the arm stays where it is."""
+        self._controllers.forget()
+        self._twin.aim(self._state.tool)
 
     def _repeat(self) -> None:
         """Say again what nobody has answered: a reader that was still being discovered must not stop time for good."""
@@ -108,38 +166,66 @@ class TwinNode(HouseNode):
 
     def _reset(self, handle: Any) -> ResetScene.Result:
         self._twin.reset(handle.request.seed)
+        self._controllers.forget()
         self._resets += 1
         # a new stamp for a new scene: no old command answers it, and no old frame or judgement shares it
         self._twin.advance(self._period_s if self._waits_for_commands else 1.0 / self._state_hz)
+        self._state = self._twin.arm_state()
         handle.succeed()
         self._see()
         return ResetScene.Result(success=True, message="", stamp=convert.stamp(self._twin.stamp_ns))
 
+    # --- a machine in a reflex -----------------------------------------------------------------------------------
+    def _tell_mode(self) -> None:
+        """Say the mode; an arm that has just gone into a reflex stops."""
+        mode = REFLEX if self._faults.is_on("reflex") else MOVE
+        if mode == REFLEX:
+            self._stay()
+        self._mode_out.publish(UInt8(data=mode))
+
+    def _recover(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        """Out of the reflex; what was asked meanwhile is not followed, only what is asked from now on."""
+        answer.success = True
+        answer.message = "recovered" if self._faults.end("reflex") else "there was no error"
+        self._stay()
+        self._tell_mode()
+        return answer
+
     # --- what a driver would publish -----------------------------------------------------------------------------
-    def _advertise(self, cameras: tuple[str, ...]) -> None:
-        create = self.create_publisher
-        self._clock_out = create(Clock, "/clock", qos.SENSOR_OUT)
-        self._joints_out = create(JointState, "joint_states", qos.SENSOR_OUT)
-        self._pose_out = create(PoseStamped, "current_pose", qos.SENSOR_OUT)
-        self._judge_out = create(TaskState, "task_state", qos.SENSOR_OUT)
-        self._image_out = {name: create(Image, f"{name}/color/image_raw", qos.SENSOR_OUT) for name in cameras}
+    def _advertise(self) -> None:
+        self._mode_out = self.create_publisher(UInt8, "robot_mode", qos.LATCHED)
+        streams = make_streams(self, self._topics, self._twin.config.cameras)
+        self._faults = FaultDesk(self, streams, changed=self._tell_mode)
 
     def _see(self) -> None:
         self._feel()
         self._look()
 
     def _feel(self) -> None:
-        state = self._twin.arm_state()
-        self._clock_out.publish(Clock(clock=convert.stamp(state.stamp_ns)))
-        self._joints_out.publish(convert.joint_message(state, self._joints))
-        self._pose_out.publish(convert.pose_message(state.tool, state.stamp_ns, "base"))
-        self._judge_out.publish(convert.task_message(self._twin.task_state()))
+        state, say = self._state, self._faults.say
+        say("clock", state.stamp_ns)
+        say("joint_states", state.stamp_ns, Joints(tuple(self._joints), state.q_rad, state.dq_rad))
+        say("current_pose", state.stamp_ns, state.tool)
+        say("current_twist", state.stamp_ns, self._kinematics.jacobian(state.q_rad) @ state.dq_rad)
+        say("external_wrench", state.stamp_ns, state.wrench)
+        say("gripper", state.stamp_ns, np.array([state.gripper_m]))
+        say("task_state", state.stamp_ns, self._twin.task_state())
 
     def _look(self) -> None:
         self._seen_at_s = time.perf_counter()
-        for name, publisher in self._image_out.items():
-            frame = f"{name}_color_optical_frame"
-            publisher.publish(convert.image_message(self._twin.image(name), self._twin.stamp_ns, frame))
+        for name in self._twin.config.cameras:
+            self._faults.say(name, self._twin.stamp_ns, self._twin.image(name))
+
+
+def _kinematics(twin: Twin) -> SerialArm:
+    """The house's picture of the twin's arm, its tool where the twin's is."""
+    if twin.robot.name not in KINEMATICS:
+        raise ConfigError(
+            f"twin_node: no kinematics known of robot '{twin.robot.name}' (there are {', '.join(KINEMATICS)}); "
+            "add its Denavit-Hartenberg table to kinematics.py, or use it in process"
+        )
+    state = twin.arm_state()
+    return KINEMATICS[twin.robot.name]().with_tool_at(state.tool, state.q_rad)
 
 
 def main() -> None:
