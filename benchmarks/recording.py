@@ -107,12 +107,13 @@ class Publisher:
             "joint_states": JointState,
             "current_pose": PoseStamped,
             "action": m.Action,
-            "executed_action": m.ExecutedAction,
             "task_state": m.TaskState,
             "safety_state": m.SafetyState,
             **{f"{name}/color/image_raw": Image for name in CAMERAS},
         }
         self._out = {topic: self._node.create_publisher(kind, topic, qos.SENSOR_OUT) for topic, kind in kinds.items()}
+        verdicts = self._node.create_publisher(m.ExecutedAction, "executed_action", qos.VERDICT_OUT)
+        self._out["executed_action"] = verdicts
         self._out["step"] = self._node.create_publisher(m.Step, "step", qos.RECORD)
         self._out["episode"] = self._node.create_publisher(m.EpisodeEvent, "episode", qos.RECORD)
         self._stored = 0

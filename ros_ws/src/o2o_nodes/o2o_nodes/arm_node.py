@@ -49,7 +49,7 @@ class ArmNode(HouseNode):
         self._pending: Action | None = None
         self._wants_episode = False
         self._last_told: tuple[str, int] | None = None
-        self._executed_out = self.create_publisher(m.ExecutedAction, "executed_action", qos.SENSOR_OUT)
+        self._executed_out = self.create_publisher(m.ExecutedAction, "executed_action", qos.VERDICT_OUT)
         self._safety_out = self.create_publisher(m.SafetyState, "safety_state", qos.LATCHED)
         self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)

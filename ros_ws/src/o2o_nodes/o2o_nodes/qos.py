@@ -8,6 +8,18 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 # Steps and events are the data set: none may be lost, a slow reader makes the writer wait.
 RECORD = QoSProfile(depth=0, history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE)
 
+# A verdict is part of an episode's record, and a recorder may be matched only after the first was published: it gets
+# those of the last minutes then. Its other readers take what is new.
+VERDICT_OUT = QoSProfile(
+    depth=2000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+VERDICT_RECORD = QoSProfile(
+    depth=0,
+    history=HistoryPolicy.KEEP_ALL,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
 
 def sensor_in(*, lockstep: bool) -> QoSProfile:
     """How a node listens to a sensor: best effort in real time, reliable where a lost message would stop physics."""

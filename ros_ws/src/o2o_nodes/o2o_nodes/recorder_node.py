@@ -81,8 +81,9 @@ class RecorderNode(HouseNode):
         assert bag is not None
         for topic, kind in topics.items():
             bag.register(topic, kind)
+            profile = qos.VERDICT_RECORD if topic == "executed_action" else qos.RECORD
             self.create_subscription(
-                kind, topic, lambda raw, topic=topic: bag.add(topic, raw, self._wall_ns()), qos.RECORD, raw=True
+                kind, topic, lambda raw, topic=topic: bag.add(topic, raw, self._wall_ns()), profile, raw=True
             )
 
     def _listen_when_ready(self) -> None:
