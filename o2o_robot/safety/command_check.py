@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from o2o_robot.errors import LimitError
+from o2o_robot.safety.arbiter import Arbiter
 from o2o_robot.safety.limit import require_positive
 from o2o_robot.safety.reason import NONE, Reason
 from o2o_robot.types import Action, Source
@@ -33,28 +34,25 @@ class CommandCheck:
     """Remembers each source's last command. A command is taken whole or refused whole; the first failure wins.
 
     Sequence numbers and stamps must go forward and revisions not back, within an episode; `forget` starts anew.
-    A person who moves the teleop device takes over: the policy is refused until `release`.
+    A person who moves the teleop device takes over: see Arbiter.
     """
 
     def __init__(self, rules: CommandRules) -> None:
         self._rules = rules
+        self.arbiter = Arbiter()
         self.forget()
 
     def forget(self) -> None:
         """A new episode: any first sequence number, stamp and revision is accepted, and nobody has taken over."""
         self._last: dict[Source, Action] = {}
-        self._human = False
-
-    def release(self) -> None:
-        """The person hands back to the policy."""
-        self._human = False
+        self.arbiter.release()
 
     def judge(self, now_ns: int, action: Action) -> Reason:
         """The reason against this command, or none: then it is remembered as the last of its source."""
         reason = self._judge_stamp(now_ns, action) or self._judge_values(action) or self._judge_order(action)
         if not reason:
             self._last[action.source] = action
-            self._human = self._human or action.source == Source.TELEOP
+            self.arbiter.moved(action.source)
         return reason
 
     def _judge_stamp(self, now_ns: int, action: Action) -> Reason:
@@ -79,4 +77,4 @@ class CommandCheck:
             return Reason.SEQUENCE
         if last is not None and action.revision < last.revision:
             return Reason.REVISION
-        return Reason.TAKEOVER if self._human and action.source != Source.TELEOP else NONE
+        return self.arbiter.judge(action.source)

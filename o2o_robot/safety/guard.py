@@ -2,7 +2,7 @@
 
 UNCONFIGURED --first good state--> IDLE --engage--> ARMED --accepted command--> RUN
 ARMED, RUN --cause in STOPPING, or silence--> SOFT_STOP --causes gone, start_episode--> ARMED
-ARMED, RUN, SOFT_STOP --cause in LATCHING; any state --latch()--> LATCHED --reset by a person--> IDLE
+ARMED, RUN, SOFT_STOP --cause in LATCHING, too many recoveries; any state --latch()--> LATCHED --reset, a person--> IDLE
 
 It reduces damage; it is not a certified safety function. It never clears an error of the robot's own controller.
 """
@@ -12,15 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from o2o_robot.errors import ArmError
 from o2o_robot.safety.command_check import CommandCheck, CommandRules
 from o2o_robot.safety.guard_state import GuardState, GuardTimes
 from o2o_robot.safety.limit import Limit, StateCheck, Verdict, pass_through
-from o2o_robot.safety.reason import BLIND, LATCHING, NONE, STOPPING, Reason, names
+from o2o_robot.safety.motion_shaper import MotionShaper
+from o2o_robot.safety.permits import Permits, PermitTimes
+from o2o_robot.safety.reason import BLIND, LATCHING, NONE, STOPPING, TOLD, WIRE, Reason, names
+from o2o_robot.safety.recoveries import Recoveries
+from o2o_robot.safety.reference import Reference
 from o2o_robot.safety.state_watch import StateTimes, StateWatch, is_finite
 from o2o_robot.safety.tally import SafetySnapshot, Tally
+from o2o_robot.safety.target_check import normalised, why_unfit
+from o2o_robot.safety.tracking import TrackingRules, TrackingWatch
 from o2o_robot.safety.watchdog import Watchdog
 from o2o_robot.types import Action, ArmState, Pose
 
@@ -36,6 +40,9 @@ class Guard:
     refused = guard.check_command(action, state, now_ns, steady_s)     # each command
     verdict = guard.judge(target, state)                               # where not refused; send verdict.target
     verdict = guard.tick(now_ns, steady_s, state)                      # 100 Hz; send verdict.target
+
+    With a `shaper` the arm is told where to be by ticks alone, on the way to what `judge` let through; `tick_limits`
+    are then asked about that target at every tick. What `permits` must hear is told to it directly.
     """
 
     def __init__(
@@ -47,8 +54,14 @@ class Guard:
         command_rules: CommandRules,
         state_checks: Sequence[StateCheck] = (),
         engage_checks: Sequence[StateCheck] = (),
+        tick_limits: Sequence[Limit] = (),
+        shaper: MotionShaper | None = None,
+        tracking: TrackingRules | None = None,
+        permit_times: PermitTimes | None = None,
+        max_recoveries: int = 0,
     ) -> None:
-        self._limits, self._state_checks, self._engage_checks = tuple(limits), tuple(state_checks), tuple(engage_checks)
+        self._limits, self._tick_limits = tuple(limits), tuple(tick_limits)
+        self._state_checks, self._engage_checks = tuple(state_checks), tuple(engage_checks)
         self._times = times
         self._now_s = 0.0
         self._now_ns: int | None = None
@@ -57,16 +70,32 @@ class Guard:
         self._silence = Watchdog(times.hold_s, self._clock)
         self._ticks = Watchdog(times.tick_gap_s, self._clock)
         self._trouble = Watchdog(times.resume_s or 1e-9, self._clock)
+        self._tracking = TrackingWatch(tracking, self._clock) if tracking else None
+        self._recoveries = Recoveries(max_recoveries, self._clock)
+        self.permits = Permits(permit_times or PermitTimes(), self._clock)
+        self._reference = Reference(times.stray_m, shaper)
         self._tally = Tally()
         self._state = GuardState.UNCONFIGURED
         self._cause = NONE  # of the last stop or latch
-        self._seen: Pose | None = None  # the last measured tool pose that was finite
-        self._sent: Pose | None = None  # the last target let through
-        self._hold: Pose | None = None  # where to stay, while holding
 
     @property
     def state(self) -> GuardState:
         return self._state
+
+    @property
+    def is_shaped(self) -> bool:
+        """Whether only ticks may tell the arm where to be."""
+        return self._reference.is_shaped
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator holds the arm: `pause` was called and `resume` was not."""
+        return self._commands.arbiter.is_held
+
+    @property
+    def must_end_episode(self) -> bool:
+        """Whether the learner is lost: the motion goes on, but the episode is to end, as incomplete."""
+        return bool(self._tally.tick_reasons & Reason.LEARNER_LOST)
 
     # What an operator or an episode asks for.
 
@@ -78,14 +107,14 @@ class Guard:
         self._set_time(now_ns, steady_s)
         reasons = self._judge_state(now_ns, state, ages=True)
         if not reasons & BLIND:
-            reasons |= _ask(self._engage_checks, state)
+            reasons |= _ask(self._engage_checks, state) | self._permits_now()
         if reasons or self._state not in (GuardState.UNCONFIGURED, GuardState.IDLE):
             why = ", ".join(names(reasons)) or "only an idle guard can be armed"
             raise ArmError(f"guard is {self._state.value} and was not armed: {why}; clear the cause and arm again")
         self._commands.forget()
         self._silence.forget()
         self._ticks.feed()
-        self._sent, self._hold = None, state.tool
+        self._reference.start(state.tool)
         self._state = GuardState.ARMED
 
     def disengage(self) -> None:
@@ -97,6 +126,7 @@ class Guard:
         """A person has looked and takes LATCHED back to IDLE. Does nothing in another state."""
         if self._state is GuardState.LATCHED:
             self._state = GuardState.IDLE
+            self._recoveries.forget()
 
     def latch(self, reason: Reason = Reason.ESTOP) -> None:
         """Stop, from any state, until a person resets."""
@@ -110,9 +140,12 @@ class Guard:
             return Reason.SOFT_STOP | self._tally.tick_reasons
         if self._state not in _LIVE:
             return self._why_not_moving()
+        if self._state is GuardState.SOFT_STOP and not self._recoveries.spend():
+            self.latch(Reason.ESTOP | Reason.RECOVERIES)
+            return Reason.LATCHED | Reason.RECOVERIES
         self._commands.forget()
         self._silence.forget()
-        self._sent = self._hold = None  # the scene's reset may have moved the arm: the next tick measures it anew
+        self._reference.forget()
         self._state = GuardState.ARMED
         return NONE
 
@@ -123,24 +156,33 @@ class Guard:
 
     def release(self) -> None:
         """The person at the teleop device hands back to the policy."""
-        self._commands.release()
+        self._commands.arbiter.release()
+
+    def pause(self) -> None:
+        """An operator's hold: the arm comes to rest and every command is refused, until `resume`."""
+        self._commands.arbiter.is_held = True
+
+    def resume(self) -> None:
+        """Commands are followed again, from where the arm is; whoever had it, has it."""
+        self._commands.arbiter.is_held = False
+        self._silence.feed()
 
     # What each command and each tick asks for.
 
     def check_command(self, action: Action, state: ArmState, now_ns: int, steady_s: float) -> Reason:
-        """Why this command must not be followed, or no reason. Order: state, clock, age, finite, order, takeover.
+        """Why this command must not be followed, or no reason: the first of clock, state, age, numbers, order, permits.
 
         A refused command is counted, and the arm is to hold: `hold_pose(state)`.
         """
         jumped = self._set_time(now_ns, steady_s)
         reason = jumped or self._judge_state(now_ns, state, ages=True)
-        reason = reason or self._why_not_moving() or self._commands.judge(now_ns, action)
+        reason = reason or self._why_not_moving() or self._commands.judge(now_ns, action) or self._permits_now()
         if not reason:
             self._silence.feed()
             return NONE
         self._settle(reason)
         reason |= Reason.HOLD
-        self._begin_hold(state, reason)
+        self._reference.hold(state, reason)
         self._tally.command(reason)
         return reason
 
@@ -148,15 +190,15 @@ class Guard:
         """What may be sent instead of `target`. Finite first; then every limit; then every limit again on the result,
         and where one still objects the arm holds (two limits that pull against each other have no safe compromise).
         """
-        reasons = _why_unfit(target, state) or self._why_not_moving()
+        reasons = why_unfit(target, state) or self._why_not_moving()
         self._settle(reasons)
         if not reasons:
-            verdict = pass_through(self._limits, _normalised(target), state)
+            verdict = pass_through(self._limits, normalised(target), state)
             reasons = verdict.reasons
             if not pass_through(self._limits, verdict.target, state).reasons:
                 return self._send(verdict)
         reasons |= Reason.HOLD
-        self._begin_hold(state, reasons)
+        self._reference.hold(state, reasons)
         self._tally.command(reasons)
         return Verdict(self.hold_pose(state), reasons)
 
@@ -164,30 +206,32 @@ class Guard:
         """What the arm's target must be now: the last one sent, or the pose to hold, with the reasons.
 
         Latches in LATCHING causes, stops in STOPPING ones, holds when the last command is older than `hold_s`.
-        Checks come in the order of the specification: the guard's own health, the state, the clock, the command.
+        Checks come in the order of the specification; unlike a command's, a tick tells all that stands against it.
         """
         jumped = self._set_time(now_ns, steady_s)
         ages = not self._times.lockstep
         reasons = self._judge_gap() | self._judge_state(now_ns, state, ages=ages) | jumped
+        reasons |= self.permits.judge() | self._judge_tracking(state)
         self._ticks.feed()
         self._settle(reasons)
         reasons |= self._judge_silence() if ages else NONE
         reasons |= self._why_not_moving() & ~Reason.NOT_ARMED
-        if self._state is not GuardState.RUN or reasons:
-            self._begin_hold(state, reasons)
-            reasons |= Reason.HOLD if reasons else NONE
-        self._tally.tick(reasons)
-        return Verdict(self._hold or self._sent or state.tool, reasons)
+        reasons |= Reason.HOLD if reasons & ~TOLD or self._commands.arbiter.is_held else NONE
+        if self._state is not GuardState.RUN or reasons & Reason.HOLD:
+            self._reference.hold(state, reasons)
+        aim = self._aim(state)
+        self._tally.tick(reasons | aim.reasons)
+        return Verdict(self._reference.next(aim.target, state), reasons | aim.reasons)
 
     def hold(self, state: ArmState) -> Verdict:
-        """Stay at the pose measured now, until the next command that is let through."""
-        self._hold = None
-        self._begin_hold(state, NONE)
+        """Stay at the pose measured now (shaped: where the arm comes to rest), until the next command let through."""
+        self._reference.let_go()
+        self._reference.hold(state, NONE)
         return Verdict(self.hold_pose(state), Reason.HOLD)
 
     def hold_pose(self, state: ArmState) -> Pose:
-        """Where the arm is to stay. Kept while the hold lasts: re-measured each time, it would creep under load."""
-        return self._hold or state.tool
+        """Where the arm is to stay."""
+        return self._reference.place(state)
 
     def snapshot(self) -> SafetySnapshot:
         """State, reasons, counts and ages, for SafetyState and the run's summary."""
@@ -196,6 +240,7 @@ class Guard:
         if self._state in (GuardState.SOFT_STOP, GuardState.LATCHED):
             reasons |= self._cause  # it may be long over; who has to reset wants to know it
         ages = (self._silence.age_s, self._state_watch.age_s)
+        reasons &= WIRE
         return SafetySnapshot(
             self._state.value, reasons, known, counts, *ages, self._tally.commands, self._tally.interventions
         )
@@ -215,16 +260,41 @@ class Guard:
         reasons = self._state_watch.judge(now_ns, state, ages=ages)
         if reasons & Reason.STATE_NOT_FINITE:
             return reasons
-        self._seen = state.tool
+        self._reference.seen(state.tool)
         if self._state is GuardState.UNCONFIGURED and not reasons:
             self._state = GuardState.IDLE
         return reasons | _ask(self._state_checks, state)
 
     def _judge_gap(self) -> Reason:
-        late = math.isfinite(self._ticks.age_s) and self._ticks.expired and not self._times.lockstep
-        return Reason.TICK_GAP if late else NONE
+        if self._times.lockstep or not math.isfinite(self._ticks.age_s):
+            return NONE
+        if self._ticks.expired:
+            return Reason.TICK_GAP
+        return Reason.LATE_TICK if self._ticks.age_s > self._times.late_s else NONE
+
+    def _judge_tracking(self, state: ArmState) -> Reason:
+        if self._tracking is None or not is_finite(state):
+            return NONE
+        told = self._reference.told if self._state in _LIVE else None  # before it is armed, hands may guide the arm
+        return self._tracking.judge(told, state)
+
+    def _aim(self, state: ArmState) -> Verdict:
+        """Where to get to as of this tick. Limits that pull against each other: where the arm is."""
+        if not is_finite(state):
+            return Verdict(self._reference.target(state))
+        aim = pass_through(self._tick_limits, self._reference.target(state), state)
+        if aim.reasons and pass_through(self._tick_limits, aim.target, state).reasons:
+            return Verdict(state.tool, aim.reasons)
+        return aim
+
+    def _permits_now(self) -> Reason:
+        """What stands against motion now; a lost learner only ends the episode."""
+        reasons = self.permits.judge()
+        return reasons if reasons & ~TOLD else NONE
 
     def _judge_silence(self) -> Reason:
+        if self._commands.arbiter.is_held:
+            self._silence.feed()  # nobody is asked to speak
         if self._state is not GuardState.RUN or not self._silence.expired:
             return NONE
         if self._silence.age_s > self._times.stop_s:
@@ -246,19 +316,9 @@ class Guard:
         stopped = {GuardState.SOFT_STOP: Reason.SOFT_STOP, GuardState.LATCHED: Reason.LATCHED}
         return stopped.get(self._state, Reason.NOT_ARMED)
 
-    def _begin_hold(self, state: ArmState, reasons: Reason) -> None:
-        """Remember where to stay: the measured pose, or, where that is not to be believed, the last target."""
-        blind = bool(reasons & BLIND) or not is_finite(state)
-        if self._hold is None or (not blind and self._strayed(self._hold, state)):
-            self._hold = (self._sent or self._seen) if blind else state.tool
-
-    def _strayed(self, hold: Pose, state: ArmState) -> bool:
-        """Whether something else moved the arm (a hand, a scene's reset): then it must not snap back."""
-        return float(np.abs(hold.position_m - state.tool.position_m).max()) > self._times.stray_m
-
     def _send(self, verdict: Verdict) -> Verdict:
         self._state = GuardState.RUN
-        self._sent, self._hold = verdict.target, None
+        self._reference.send(verdict.target)
         self._silence.feed()
         self._tally.command(verdict.reasons)
         return verdict
@@ -269,19 +329,3 @@ def _ask(checks: Sequence[StateCheck], state: ArmState) -> Reason:
     for check in checks:
         reasons |= check(state)
     return reasons
-
-
-def _why_unfit(target: Pose, state: ArmState) -> Reason:
-    """What makes a target or a state unfit for arithmetic; asked before anything is clipped."""
-    if not is_finite(state):
-        return Reason.STATE_NOT_FINITE
-    if np.shape(target.position_m) != (3,) or np.shape(target.quat_xyzw) != (4,):
-        return Reason.SHAPE
-    if not (np.isfinite(target.position_m).all() and np.isfinite(target.quat_xyzw).all()):
-        return Reason.NOT_FINITE
-    return Reason.QUATERNION if abs(np.linalg.norm(target.quat_xyzw) - 1.0) > 1e-3 else NONE
-
-
-def _normalised(target: Pose) -> Pose:
-    norm = float(np.linalg.norm(target.quat_xyzw))
-    return target if abs(norm - 1.0) < 1e-12 else Pose(target.position_m, target.quat_xyzw / norm)

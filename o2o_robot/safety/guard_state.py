@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 from o2o_robot.errors import LimitError
@@ -26,8 +27,9 @@ class GuardTimes:
     judge no ages, and "since receipt" is told by the simulated clock.
 
     hold_s: a command older than this is no longer followed; stop_s: then the episode is over; tick_gap_s: the guard
-    itself came this late; resume_s: how long causes must be gone before a new episode may start; stray_m: a held arm
-    found this far from its hold pose was moved by something else, and is held where it is.
+    itself came this late, late_s: and this late is counted; resume_s: how long causes must be gone before a new episode
+    may start; stray_m: a held arm found this far from its hold pose was moved by something else, and is held where it
+    is.
     """
 
     hold_s: float
@@ -36,6 +38,7 @@ class GuardTimes:
     resume_s: float = 0.5
     stray_m: float = 0.03
     lockstep: bool = False
+    late_s: float = math.inf
 
     def __post_init__(self) -> None:
         require_positive("hold_s", self.hold_s, "0.15: 1.5 periods of a 10 Hz policy")

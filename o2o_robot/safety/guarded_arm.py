@@ -10,7 +10,7 @@ from o2o_robot.robot.arm import Arm, Sent
 from o2o_robot.safety.guard import Guard
 from o2o_robot.safety.guard_state import GuardState
 from o2o_robot.safety.limit import Verdict
-from o2o_robot.safety.reason import Reason
+from o2o_robot.safety.reason import WIRE, Reason
 from o2o_robot.types import Action, ArmState, Executed, Pose
 
 _QUIET = (GuardState.UNCONFIGURED, GuardState.IDLE)
@@ -19,7 +19,8 @@ _QUIET = (GuardState.UNCONFIGURED, GuardState.IDLE)
 class GuardedArm:
     """An Arm (the same contract) that cannot be asked for an unjudged motion; the arm inside cannot be had from it.
 
-    Before `engage`, and after `disengage`, it sends nothing at all: somebody may be guiding the arm by hand.
+    Before `engage`, and after `disengage`, it sends nothing at all: somebody may be guiding the arm by hand. Where the
+    guard shapes motion, ticks alone speak to the arm; the others return what was let through, to be reached.
 
     arm = GuardedArm(MujocoArm(twin), build_guard(config))
     arm.engage()
@@ -58,7 +59,7 @@ class GuardedArm:
         return Executed(
             stamp_ns=action.stamp_ns,
             seq=action.seq,
-            values=space.values(sent.target, state),
+            values=space.executed(sent.target, state, np.zeros(space.n_action) if refused else action.values),
             proposed=np.array(action.values, np.float32),
             reasons=sent.reasons,
             source=action.source,
@@ -67,13 +68,20 @@ class GuardedArm:
 
     def tick(self, now_ns: int, steady_s: float) -> Sent:
         """Judge the moment and send what the target must be now: the last one again, or a hold."""
-        return self._send(self.guard.tick(now_ns, steady_s, self.read()))
+        verdict = self.guard.tick(now_ns, steady_s, self.read())
+        if self.guard.state not in _QUIET:
+            self.__arm.command(verdict.target)
+        return _sent(verdict)
 
     def hold(self) -> Sent:
-        """Stay at the pose measured now, until the next command that the guard lets through."""
+        """Stay at the pose measured now (shaped: come to rest), until the next command that the guard lets through."""
         return self._send(self.guard.hold(self.read()))
 
     def _send(self, verdict: Verdict) -> Sent:
-        if self.guard.state not in _QUIET:
+        if self.guard.state not in _QUIET and not self.guard.is_shaped:
             self.__arm.command(verdict.target)
-        return Sent(verdict.target, int(verdict.reasons))
+        return _sent(verdict)
+
+
+def _sent(verdict: Verdict) -> Sent:
+    return Sent(verdict.target, int(verdict.reasons & WIRE))

@@ -28,6 +28,8 @@ FR3_DOCS_MAX_RAD = _row(2.9007, 1.8361, 2.9007, -0.1169, 2.8763, 4.6216, 3.0508)
 FR3_DOCS_MAX_RAD_S = _row(2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26)
 FR3_SPEED_OFFSET_RAD_S = _row(0.6599, 0.2517, 0.2, 0.3533, 0.5757, 0.4878, 0.4628)
 FR3_SPEED_DECELERATION_RAD_S2 = _row(6.0, 2.585, 3.5, 4.0, 17.0, 5.5, 17.0)
+FR3_DOCS_MAX_RAD_S2 = _row(*(10.0,) * 7)
+FR3_DOCS_MAX_RAD_S3 = _row(*(5000.0,) * 7)
 # Source B: franka_description, URDF fr3 (566ba44).
 FR3_URDF_MIN_RAD = _row(-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159)
 FR3_URDF_MAX_RAD = _row(2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159)
@@ -45,16 +47,45 @@ UR5E_MAX_RAD_S = _row(*(math.pi,) * 6)
 UR5E_CONSERVATIVE_MAX_RAD = _row(*(math.pi - math.radians(5.0),) * 6)
 UR5E_CONSERVATIVE_MAX_RAD_S = _row(*(math.pi / 3,) * 6)
 UR5E_DECELERATION_RAD_S2 = _row(*(1.4,) * 6)
+# Nor any jerk: ours, from rest to that acceleration in 50 ms, a hundredth of what Franka publishes for its joints.
+UR5E_MAX_RAD_S3 = _row(*(28.0,) * 6)
+
+BodyPoint = tuple[int, tuple[float, float, float]]
+"""A point that turns with joint i (from 0), and where it is in that joint's frame, m."""
+
+# Where the arm's own body reaches out between base and tool; its radius (FR3 about 60 mm, UR5e about 50 mm) is not
+# counted: leave it room in the half-spaces. FR3: elbow front and back, wrist, joint 7, flange.
+FR3_BODY: tuple[BodyPoint, ...] = (
+    (3, (0.0, 0.0, 0.0)),
+    (3, (-0.0825, 0.0, 0.0)),
+    (5, (0.0, 0.0, 0.0)),
+    (6, (0.0, 0.0, 0.0)),
+    (6, (0.0, 0.0, 0.107)),
+)
+# UR5e: elbow, wrists 1 to 3, tool flange.
+UR5E_BODY: tuple[BodyPoint, ...] = (
+    (2, (0.0, 0.0, 0.0)),
+    (3, (0.0, 0.0, 0.0)),
+    (4, (0.0, 0.0, 0.0)),
+    (5, (0.0, 0.0, 0.0)),
+    (5, (0.0, 0.0, 0.0996)),
+)
 
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """One robot: its kinematics to the flange, the joint box to stay in (n,), the speeds allowed in it."""
+    """One robot: its kinematics to the flange, the joint box to stay in (n,), the speeds allowed in it.
+
+    max_rad_s2, max_rad_s3 (n,): accelerations and jerks. body: points of the arm between base and tool.
+    """
 
     kinematics: SerialArm
     min_rad: Array
     max_rad: Array
     envelope: SpeedEnvelope
+    max_rad_s2: Array
+    max_rad_s3: Array
+    body: tuple[BodyPoint, ...]
 
 
 def fr3_conservative() -> ArmFacts:
@@ -66,7 +97,7 @@ def fr3_conservative() -> ArmFacts:
         FR3_SPEED_OFFSET_RAD_S,
         FR3_SPEED_DECELERATION_RAD_S2,
     )
-    return ArmFacts(fr3(), FR3_CONSERVATIVE_MIN_RAD, FR3_CONSERVATIVE_MAX_RAD, envelope)
+    return _fr3(FR3_CONSERVATIVE_MIN_RAD, FR3_CONSERVATIVE_MAX_RAD, envelope)
 
 
 def fr3_published() -> ArmFacts:
@@ -74,20 +105,28 @@ def fr3_published() -> ArmFacts:
     low = np.maximum(FR3_DOCS_MIN_RAD, FR3_URDF_MIN_RAD)
     high = np.minimum(FR3_DOCS_MAX_RAD, FR3_URDF_MAX_RAD)
     envelope = SpeedEnvelope(low, high, FR3_DOCS_MAX_RAD_S, FR3_SPEED_OFFSET_RAD_S, FR3_SPEED_DECELERATION_RAD_S2)
-    return ArmFacts(fr3(), low, high, envelope)
+    return _fr3(low, high, envelope)
 
 
 def ur5e_conservative() -> ArmFacts:
     """Our own box (see above); braking distance is counted to the box, as no end stop is near."""
     high = UR5E_CONSERVATIVE_MAX_RAD
     envelope = SpeedEnvelope(-high, high, UR5E_CONSERVATIVE_MAX_RAD_S, np.zeros(6), UR5E_DECELERATION_RAD_S2)
-    return ArmFacts(ur5e(), -high, high, envelope)
+    return _ur5e(high, envelope)
 
 
 def ur5e_published() -> ArmFacts:
     """The whole published range and speed."""
     envelope = SpeedEnvelope(-UR5E_MAX_RAD, UR5E_MAX_RAD, UR5E_MAX_RAD_S, np.zeros(6), UR5E_DECELERATION_RAD_S2)
-    return ArmFacts(ur5e(), -UR5E_MAX_RAD, UR5E_MAX_RAD, envelope)
+    return _ur5e(UR5E_MAX_RAD, envelope)
+
+
+def _fr3(low: Array, high: Array, envelope: SpeedEnvelope) -> ArmFacts:
+    return ArmFacts(fr3(), low, high, envelope, FR3_DOCS_MAX_RAD_S2, FR3_DOCS_MAX_RAD_S3, FR3_BODY)
+
+
+def _ur5e(high: Array, envelope: SpeedEnvelope) -> ArmFacts:
+    return ArmFacts(ur5e(), -high, high, envelope, UR5E_DECELERATION_RAD_S2, UR5E_MAX_RAD_S3, UR5E_BODY)
 
 
 FACTS = {

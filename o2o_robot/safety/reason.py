@@ -6,7 +6,11 @@ import enum
 
 
 class Reason(enum.IntFlag):
-    """Bits of a uint32. Numbers are never reused: recordings hold them."""
+    """Bits of a uint32. Numbers are never reused: recordings hold them.
+
+    Above them, details: what the guard itself tells apart, each with a name and a counter, none on the wire. A detail
+    comes with the wire's bit of its family, so that a recording says less than the counters but nothing wrong.
+    """
 
     NOT_FINITE = 1 << 0  # a command holds NaN or infinity
     WORKSPACE = 1 << 1
@@ -20,7 +24,7 @@ class Reason(enum.IntFlag):
     SEQUENCE = 1 << 9
     SHAPE = 1 << 10
     QUATERNION = 1 << 11
-    TRACKING = 1 << 12  # reserved
+    TRACKING = 1 << 12  # the arm does not follow
     FORCE = 1 << 13  # soft: motion into the contact was removed
     HOLD = 1 << 14  # the arm was told to stay where it is
     ESTOP = 1 << 15
@@ -37,11 +41,25 @@ class Reason(enum.IntFlag):
     TICK_GAP = 1 << 26
     KINEMATICS = 1 << 27
     SOFT_STOP = 1 << 28
-    DEADMAN = 1 << 29  # reserved
+    DEADMAN = 1 << 29  # nobody holds the deadman's switch, or the robot is not ready to move
     STATE_NOT_FINITE = 1 << 30
+    HEARTBEAT = 1 << 31  # a process that should be alive is silent
+
+    SINGULARITY = 1 << 32  # with JOINT_MOTION
+    BODY = 1 << 33  # with WORKSPACE: another part of the arm than the tool
+    FORCE_SPIKE = 1 << 34  # with FORCE_HARD
+    ROBOT_MODE = 1 << 35  # with DEADMAN
+    REFLEX = 1 << 36  # with ESTOP: the robot's own controller stopped it
+    PEER_LOST = 1 << 37  # with HEARTBEAT: actor or recorder
+    LEARNER_LOST = 1 << 38  # with HEARTBEAT
+    RECOVERIES = 1 << 39  # with ESTOP: too many soft stops
+    LATE_TICK = 1 << 40  # alone: only counted
 
 
 NONE = Reason(0)
+
+WIRE = Reason((1 << 32) - 1)
+"""What fits the messages and the store."""
 
 LATCHING = Reason.STATE_NOT_FINITE | Reason.STATE_LOST | Reason.FORCE_HARD | Reason.ESTOP
 """Only a person's reset leaves these."""
@@ -54,11 +72,15 @@ STOPPING = (
     | Reason.CLOCK_JUMP
     | Reason.TICK_GAP
     | Reason.DEADMAN
+    | Reason.PEER_LOST
 )
 """These end the motion until they have cleared and a new episode starts."""
 
 BLIND = Reason.STALE_STATE | Reason.FROZEN_STATE | Reason.STATE_LOST | Reason.STATE_NOT_FINITE
 """With these the measured pose is not to be believed, so not to be held either."""
+
+TOLD = Reason.FORCE | Reason.HEARTBEAT | Reason.LEARNER_LOST | Reason.LATE_TICK
+"""At a tick these alone do not make the arm hold: the target is bent, the episode is to end, or it is only counted."""
 
 _WORDS = {
     Reason.NOT_FINITE: "command not finite",
@@ -77,6 +99,10 @@ _WORDS = {
     Reason.TICK_GAP: "guard ran late",
     Reason.TAKEOVER: "a person has taken over",
     Reason.KINEMATICS: "measured pose does not fit the joints",
+    Reason.DEADMAN: "not permitted to move",
+    Reason.TRACKING: "arm does not follow",
+    Reason.BODY: "body of the arm",
+    Reason.RECOVERIES: "too many recoveries",
 }
 
 

@@ -22,7 +22,8 @@ V1_FINGERPRINT = "ca40e89ffa7ceb99"  # as that software told it
 @pytest.fixture
 def v1(tmp_path):
     with tarfile.open(V1) as archive:
-        archive.extractall(tmp_path / "s", filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # before Python 3.11.4 there is none
+        archive.extractall(tmp_path / "s")
     return tmp_path / "s"
 
 

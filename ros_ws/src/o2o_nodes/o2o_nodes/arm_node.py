@@ -1,6 +1,7 @@
 """The one guarded door to the motors: every action is judged here, and only this process publishes motion.
 
-In real time a 100 Hz tick watches for silence and holds. In lockstep nothing moves between two actions, so each action
+In real time a tick watches for silence and holds; where the guard shapes motion it is the ticks that move the arm, and
+an action only says where to. In lockstep nothing moves between two actions, so each action
 is judged when the state it answers is there.
 """
 
@@ -10,6 +11,7 @@ import time
 from typing import Any
 
 from o2o_msgs import msg as m
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from o2o_nodes import convert, qos
@@ -23,6 +25,8 @@ from o2o_robot.robot.inverse import InverseKinematics
 from o2o_robot.safety.guard_config import PRESETS, GuardConfig, build_guard
 from o2o_robot.safety.guarded_arm import GuardedArm
 from o2o_robot.safety.limits_table import FACTS
+from o2o_robot.safety.permits import Peer, RobotMode
+from o2o_robot.safety.profiles import PROFILES, profiled
 from o2o_robot.safety.reason import Reason
 from o2o_robot.types import Action
 
@@ -42,6 +46,7 @@ class ArmNode(HouseNode):
         )
         config = self._guard_config()
         self._guard = build_guard(config)
+        self._check_tick_rate(config)
         self._ros_arm = RosArm(
             self, joints=joints, topics=read_topics(self), inverse=_inverse(config), on_state=self._on_state
         )
@@ -53,6 +58,7 @@ class ArmNode(HouseNode):
         self._safety_out = self.create_publisher(m.SafetyState, "safety_state", qos.LATCHED)
         self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
+        self._hear_permits(config)
         for name, act in {"arm": self._engage, "hold": self._hold, "estop": self._estop, "reset": self._reset}.items():
             self.create_service(Trigger, f"~/{name}", lambda _, answer, act=act: _answer(answer, act))
 
@@ -83,7 +89,31 @@ class ArmNode(HouseNode):
         for field, value in as_mapping(PRESETS[name]()).items():
             if field not in chosen:
                 chosen[field] = self.setting(f"guard.{field}", value, "see GuardConfig", read_only=True)
-        return build(GuardConfig, chosen, where="arm_node's parameters")
+        profile = self.setting("profile", "", f"phase: {', '.join(PROFILES)}, or '' for none", read_only=True)
+        return profiled(build(GuardConfig, chosen, where="arm_node's parameters"), profile)
+
+    def _check_tick_rate(self, config: GuardConfig) -> None:
+        """A shaped motion is as fast as its ticks come: at another rate every bound would be another."""
+        if self._guard.is_shaped and abs(self._tick_hz * config.tick_period_s - 1.0) > 1e-6:
+            raise ConfigError(
+                f"arm_node: tick_hz is {self._tick_hz}, guard.tick_period_s {config.tick_period_s}; "
+                f"set tick_hz to {1.0 / config.tick_period_s:g}"
+            )
+
+    def _hear_permits(self, config: GuardConfig) -> None:
+        """The deadman's switch, the robot's own mode and the peers' signs of life, each where it is asked for."""
+        permits, listen = self._guard.permits, self.create_subscription
+        if config.deadman_s:
+            listen(Bool, "deadman", lambda told: permits.hear_deadman(told.data), qos.COMMAND)
+        if config.robot_mode_s:
+            listen(String, "robot_mode", self._on_robot_mode, qos.COMMAND)
+            listen(Bool, "robot_program_running", self._on_program, qos.COMMAND)
+        if config.actor_s:
+            listen(m.Action, "action", lambda _: permits.hear_peer(Peer.ACTOR), qos.COMMAND)
+        if config.recorder_s:
+            listen(m.RecorderState, "recorder_state", lambda _: permits.hear_peer(Peer.RECORDER), qos.LATCHED)
+        if config.learner_s:
+            listen(m.LearnerState, "learner_state", lambda _: permits.hear_peer(Peer.LEARNER), qos.LATCHED)
 
     # --- what comes in -------------------------------------------------------------------------------------------
     def _on_state(self) -> None:
@@ -100,6 +130,15 @@ class ArmNode(HouseNode):
             self._pending = action
         else:
             self._execute(action)
+
+    def _on_robot_mode(self, told: String) -> None:
+        """`move`, `reflex` or `other`, from a relay of the driver's own state (Franka: robot_mode 2, 4, the rest)."""
+        known = {mode.value: mode for mode in RobotMode}
+        self._guard.permits.hear_mode(known.get(told.data, RobotMode.OTHER))
+
+    def _on_program(self, told: Bool) -> None:
+        """UR: whether its program runs."""
+        self._guard.permits.hear_mode(RobotMode.MOVE if told.data else RobotMode.OTHER)
 
     def _on_event(self, message: m.EpisodeEvent) -> None:
         self._wants_episode = message.kind == m.EpisodeEvent.START
@@ -160,10 +199,16 @@ class ArmNode(HouseNode):
             self.get_logger().error(str(problem), throttle_duration_sec=2.0)
 
     def _engage(self) -> None:
+        if self._guard.is_paused:
+            self._guard.resume()
+            return
         self._arm.engage(self._now_ns(), time.monotonic())
         self._tell_if_changed()
 
     def _hold(self) -> None:
+        if self._guard.is_shaped:
+            self._guard.pause()  # ticks bring it to rest; `arm` lets it go on
+            return
         self._guard.disengage()
         self._arm.hold()
 
