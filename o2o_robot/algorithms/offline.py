@@ -38,7 +38,7 @@ def pretrain(
     are drawn from (seed, k) and its noise by the learner's generator, so that one that was saved, killed and loaded
     ends where one that was never stopped does. on_save is called every save_every updates. group: the processes that
     share each batch. ahead: batches that a thread draws beforehand (data/prefetch.py), the very same ones; nothing else
-    may sample or change the replay meanwhile.
+    may sample or change the replay meanwhile. Of several processes each draws when it is due.
     """
     if steps < 1 or (save_every is not None and save_every < 1):
         raise ConfigError(f"steps and save_every must be >= 1, got {steps} and {save_every}")
@@ -46,7 +46,7 @@ def pretrain(
     group.join(learner)
     todo = range(learner.n_updates + 1, steps + 1)
     drawn = (_drawn(group, learner, replay, np.random.default_rng((seed, k))) for k in todo)
-    with prefetched(drawn, ahead=ahead) as batches:
+    with prefetched(drawn, ahead=ahead if group.size == 1 else 0) as batches:
         for k, batch in zip(todo, batches, strict=True):
             metrics = group.update(learner, batch)
             if k % LOG_EVERY == 0 or k == steps:

@@ -46,10 +46,9 @@ class RecorderNode(HouseNode):
         self._state_out = self.create_publisher(m.RecorderState, "recorder_state", qos.LATCHED)
         if self._bag is not None:
             self._listen_raw({**RELAYED, **{f"{name}/color/image_raw": Image for name in cameras}})
-        self._must_be_heard = ["episode"]
-        if bags:
-            self._must_be_heard += ["joint_states", "current_pose", "executed_action"]
-            self._must_be_heard += [f"{name}/color/image_raw" for name in cameras]
+        self._must_be_there = ["episode", *(["executed_action"] if bags else [])]
+        sensors = ["joint_states", "current_pose", *(f"{name}/color/image_raw" for name in cameras)]
+        self._unheard = set(sensors if bags else [])
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
 
     def start(self) -> None:
@@ -82,13 +81,19 @@ class RecorderNode(HouseNode):
         for topic, kind in topics.items():
             bag.register(topic, kind)
             profile = qos.VERDICT_RECORD if topic == "executed_action" else qos.RECORD
-            self.create_subscription(
-                kind, topic, lambda raw, topic=topic: bag.add(topic, raw, self._wall_ns()), profile, raw=True
-            )
+            self.create_subscription(kind, topic, lambda raw, topic=topic: self._on_raw(topic, raw), profile, raw=True)
+
+    def _on_raw(self, topic: str, raw: bytes) -> None:
+        assert self._bag is not None
+        self._bag.add(topic, raw, self._wall_ns())
+        self._unheard.discard(topic)
 
     def _listen_when_ready(self) -> None:
-        """Subscribe to `step` last: whoever runs the session waits for that, and nothing of episode 0 is missed."""
-        if all(self.count_publishers(topic) for topic in self._must_be_heard):
+        """Subscribe to `step` last: whoever runs the session waits for that, and nothing of episode 0 is missed.
+
+        A sensor counts once it was heard: that its publisher is known does not mean that the publisher knows of us.
+        """
+        if not self._unheard and all(self.count_publishers(topic) for topic in self._must_be_there):
             self.destroy_timer(self._listening)
             self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)
 
