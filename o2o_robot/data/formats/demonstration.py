@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,16 @@ def episode_of(demonstration: Demonstration, wishes: Wishes, action_range: Actio
             **demonstration.facts,
         },
     )
+
+
+def ended(episode: Episode, *, is_terminal: bool, otherwise: Termination) -> Episode:
+    """The episode with its end as its dataset has it: a failure may be terminal, a success may be cut off.
+
+    otherwise: what stopped it where it is not terminal.
+    """
+    last = np.arange(len(episode)) == len(episode) - 1
+    meta = {**episode.meta, "termination": (Termination.TASK if is_terminal else otherwise).value}
+    return replace(episode, terminated=last & is_terminal, truncated=last & (not is_terminal), meta=meta)
 
 
 def outcome_from_reward(reward: Array) -> Outcome | None:

@@ -8,7 +8,6 @@ the observation after it, but its reward counts: there all N rows are kept, and 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import numpy as np
 
 from o2o_robot.data.action_range import ActionRange
 from o2o_robot.data.formats.dataset import Wishes
-from o2o_robot.data.formats.demonstration import Demonstration, episode_of, outcome_from_reward, stamps_ns
+from o2o_robot.data.formats.demonstration import Demonstration, ended, episode_of, outcome_from_reward, stamps_ns
 from o2o_robot.errors import DataError
 from o2o_robot.types import Array, Episode, Outcome, Termination
 
@@ -69,7 +68,8 @@ def build(
         task=task,
         facts={**facts, "final_observation": "repeated"} if is_repeated else facts,
     )
-    return _stopped(episode_of(demonstration, wishes, action_range), is_terminal, end)
+    stop = Termination.TIME_LIMIT if end.is_time_limit else Termination.OPERATOR
+    return ended(episode_of(demonstration, wishes, action_range), is_terminal=is_terminal, otherwise=stop)
 
 
 def ending(rows: Mapping[str, Array]) -> Ending:
@@ -91,14 +91,6 @@ def ending(rows: Mapping[str, Array]) -> Ending:
         outcome = outcome_from_reward(rows["next.reward"][:, 0])
     is_time_limit = last.get("next.truncated", last.get("next.done", False))
     return Ending(outcome, last.get("next.terminated"), is_time_limit)
-
-
-def _stopped(episode: Episode, is_terminal: bool, end: Ending) -> Episode:
-    """The episode with its end as the dataset has it: a failure may be terminal, a success may be cut off."""
-    last = np.arange(len(episode)) == len(episode) - 1
-    stop = Termination.TIME_LIMIT if end.is_time_limit else Termination.OPERATOR
-    meta = {**episode.meta, "termination": (Termination.TASK if is_terminal else stop).value}
-    return dataclasses.replace(episode, terminated=last & is_terminal, truncated=last & (not is_terminal), meta=meta)
 
 
 def _reward(rows: Mapping[str, Array], end: Ending, n_steps: int) -> Array:

@@ -9,7 +9,6 @@ is set the episode was cut out of a longer one: truncated, unless it is known fo
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from o2o_robot.data.formats.demonstration import (
     Demonstration,
     check_size,
     choose,
+    ended,
     episode_of,
     outcome_from_reward,
     plain_name,
@@ -132,19 +132,10 @@ def build(
         task=_task(features),
         facts={**facts, **_facts(features, left_out, is_repeated=is_repeated)},
     )
-    return _ended(episode_of(demonstration, wishes, action_range), rows)
-
-
-def _ended(episode: Episode, rows: Rows) -> Episode:
-    """The episode with its end as the record has it: a failure may be terminal, a success may be cut off."""
-    if rows.is_terminal is None:
+    episode = episode_of(demonstration, wishes, action_range)
+    if rows.is_terminal is None:  # the record does not say
         return episode
-    last = np.arange(len(episode)) == len(episode) - 1
-    stop = Termination.TASK if rows.is_terminal else Termination.TIME_LIMIT
-    meta = {**episode.meta, "termination": stop.value}
-    return dataclasses.replace(
-        episode, terminated=last & rows.is_terminal, truncated=last & (not rows.is_terminal), meta=meta
-    )
+    return ended(episode, is_terminal=rows.is_terminal, otherwise=Termination.TIME_LIMIT)
 
 
 def _n_rows(features: Features, widths: Mapping[str, int]) -> int:
