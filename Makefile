@@ -3,7 +3,8 @@ SHELL := /bin/bash
 SEED ?= 0
 RUN_DIR ?= runs/demo
 TESTS ?= tests
-BENCHMARKS ?= $(filter-out benchmarks/switch.py,$(wildcard benchmarks/*.py))
+# hours, or an hour each: asked for by name
+BENCHMARKS ?= $(filter-out $(addprefix benchmarks/,switch.py faults.py soak.py),$(wildcard benchmarks/*.py))
 
 # Software rendering; discovery on this machine only; a BLAS pool per process no wider than the cores it shares.
 export MUJOCO_GL ?= egl
@@ -13,7 +14,7 @@ export OMP_NUM_THREADS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 BIN := .venv/bin
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help setup ros demo test check bench bench-switch peers lerobot robomimic clean
+.PHONY: help setup ros demo test check bench bench-switch faults soak peers gymhil lerobot robomimic clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -43,9 +44,19 @@ bench-switch: setup ## the offline-to-online benchmark: 14 methods, two tasks, f
 	@$(BIN)/pip install -q -r requirements/bench.txt
 	@$(IN_ENV) python benchmarks/switch.py
 
+faults: setup ## the crash matrix: every fault in every node in every phase; an hour or more, goes on where it stopped
+	@$(IN_ENV) python benchmarks/faults.py
+
+soak: setup ## two hours of collect, warm-up and online with random faults (HOURS=2)
+	@$(IN_ENV) python benchmarks/soak.py --hours $(or $(HOURS),2)
+
 peers: setup ## d3rlpy in an environment of its own, for the parity test and the speed benchmark
 	@test -x .venv-peers/bin/python || $(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/pip install -q "$$(grep '^torch==' requirements/torch.txt)" -r requirements/peers.txt
+
+gymhil: setup ## gym-hil in an environment of its own, beside which benchmarks/twin.py measures the twin
+	@test -x .venv-gymhil/bin/python || $(BIN)/python -m venv .venv-gymhil
+	.venv-gymhil/bin/pip install -q -r requirements/gymhil.txt
 
 lerobot: setup ## the lerobot package in an environment of its own (8 GB), for its test and benchmark
 	@test -x .venv-lerobot/bin/python || $(BIN)/python -m venv .venv-lerobot

@@ -19,6 +19,7 @@ from o2o_robot.jsonfile import read_json, read_lines
 from o2o_robot.supervise import Supervisor
 
 OUT = Path(__file__).parent / "results" / "nodes.json"
+CLEARANCE_M = 0.010  # the demo's, whose checkpoint is measured
 
 
 def figures(story: str, up: Up) -> dict[str, Any]:
@@ -44,9 +45,15 @@ def main() -> None:
     chosen = parser.parse_args()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        found["teleop_node"] = figures("collect", Collect(run_dir=f"{folder}/collect", episodes=chosen.episodes))
+        collect = Collect(run_dir=f"{folder}/collect", episodes=chosen.episodes, clearance_m=CLEARANCE_M)
+        found["teleop_node"] = figures("collect", collect)
         if chosen.checkpoint:
-            up = Evaluate(run_dir=f"{folder}/evaluate", episodes=chosen.episodes, checkpoint=chosen.checkpoint)
+            up = Evaluate(
+                run_dir=f"{folder}/evaluate",
+                episodes=chosen.episodes,
+                checkpoint=chosen.checkpoint,
+                clearance_m=CLEARANCE_M,
+            )
             found["policy_node"] = figures("evaluate", up)
     for name, row in found.items():
         ms = row["observation_to_target_ms"]

@@ -22,18 +22,22 @@ STORIES = {
     "ingest": Story("o2o_robot.apps.ingest", "recordings and foreign datasets into an episode store"),
     "store": Story("o2o_robot.apps.store", "look after a store: list, delete, compact, merge, verify, migrate"),
     "label": Story("o2o_robot.apps.label", "say how episodes ended, from a file, a classifier or by hand"),
+    "reward": Story("o2o_robot.apps.reward", "a success classifier: train, eval, suggest what to label"),
     "inspect": Story("o2o_robot.apps.inspect", "what a store holds and what looks wrong, as a table and a page"),
     "view": Story("o2o_robot.apps.view", "one episode in Rerun, or as MCAP for Foxglove"),
     "export": Story("o2o_robot.apps.export", "a store as LeRobot v3 or robomimic HDF5"),
     "pretrain": Story("o2o_robot.apps.pretrain", "a store into a policy, by Cal-QL"),
     "pretrain-encoder": Story("o2o_robot.apps.pretrain_encoder", "a store's video into an encoder"),
     "extract": Story("o2o_robot.apps.extract", "a run's replay into a fresh policy, kept where it is surely better"),
+    "finetune": Story("o2o_robot.apps.finetune", "warm-up and fine-tuning on the arm; --resume RUN takes one up again"),
     "up": Story("o2o_robot.apps.up", "bring up a graph of nodes: collect, evaluate or finetune"),
     "doctor": Story("o2o_robot.apps.doctor", "before the arm moves: topics, images, clocks, limits, machine, measured"),
     "calibrate": Story("o2o_robot.apps.calibrate", "facts of one robot, measured: cameras, latencies, the joints"),
     "replay": Story("o2o_robot.apps.replay", "a recording's commands again on the twin, and the tracking error"),
     "truth": Story("o2o_robot.apps.truth", "Q against rollouts from stored states of the twin"),
     "report": Story("o2o_robot.apps.report", "the HTML report of a run"),
+    "compare": Story("o2o_robot.apps.compare", "runs side by side: curves, ends, whether they differ, settings"),
+    "black-box": Story("o2o_robot.apps.black_box", "what stopped the arm: each stop of a run, with its picture"),
 }
 
 
@@ -62,7 +66,7 @@ def _tell(story: str, words: list[str]) -> int:
     module = importlib.import_module(STORIES[story].module)
     if story == "up":
         return _up(module, words)
-    if story == "store":
+    if story in ("store", "reward"):
         chosen = tyro.extras.subcommand_cli_from_dict(
             module.WORDS, args=words, description=module.__doc__, prog=f"o2o {story}"
         )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from o2o_robot.errors import ConfigError
+from o2o_robot.graph_arm import JOINTS as JOINTS
+from o2o_robot.graph_arm import action_space, is_map, laid_over, params_files, twin_joints
+from o2o_robot.robot.action_space import has_gripper
 
 ROBOTS = ("twin", "fr3", "ur5e")
-JOINTS = {
-    "twin": [f"fr3_joint{i}" for i in range(1, 8)],
-    "fr3": [f"fr3_joint{i}" for i in range(1, 8)],
-    "ur5e": [f"{name}_joint" for name in ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")],
-}
+OF_THE_TWIN = ("arm", "sensors", "randomization", "placements")
 
 
 def described(default: Any, help: str) -> Any:
@@ -36,13 +35,21 @@ class Up:
     max_steps: int = described(50, "steps after which an episode is truncated")
     cameras: str = described("wrist,front", "camera names, with commas; the first sets the rhythm")
     image_size: int = described(64, "side of the twin's images in pixels")
-    clearance_m: float = described(0.010, "twin's peg task: gap between peg and hole on each side")
+    clearance_m: float = described(0.002, "twin's peg task: gap between peg and hole on each side; the demo's 0.01")
     first_seed: int = described(0, "seed of the first scene")
+    resume: bool = described(False, "go on with the run in run_dir where its schedule stood")
     camera_node: bool = described(True, "real robots: start camera_node; false where realsense2_camera runs")
+    arm: str = described("fr3", "twin only: fr3, ur5e, or the path of a name map (.yaml) of your own model")
+    sensors: str = described("none", "twin only: what its sensors do to the truth: none, real, or a file's path")
+    randomization: str = described("none", "twin only: drawn for each scene: none, mild, strong, or a file's path")
+    placements: str = described("", "twin only: calibration results (.yaml) to place cameras by, with commas")
+    action_space: str = described("", "delta_position, delta_position_gripper; empty: the task's (lift has a gripper)")
+    params_file: str = described("", "your cell's parameters (.yaml), laid over launch/params/<robot>.yaml")
 
     def __post_init__(self) -> None:
         if self.robot not in ROBOTS:
             raise ConfigError(f"no robot '{self.robot}' (there are {', '.join(ROBOTS)})")
+        self._check_arm()
         if self.robot != "twin" and self.realtime_factor != 1.0:
             object.__setattr__(self, "realtime_factor", 1.0)  # only a simulator can run at another pace
         if self.realtime_factor < 0:
@@ -51,6 +58,32 @@ class Up:
     @property
     def lockstep(self) -> bool:
         return self.realtime_factor == 0.0
+
+    @property
+    def joints(self) -> list[str]:
+        """Joint names of the arm that answers."""
+        return twin_joints(self.arm) if self.robot == "twin" else JOINTS[self.robot]
+
+    @property
+    def space(self) -> str:
+        """What an action's numbers mean, for both sides of it."""
+        return action_space(self.task, self.action_space)
+
+    def _check_arm(self) -> None:
+        """Raises ConfigError for an arm, a space or a file that there is not."""
+        told = [name for name in OF_THE_TWIN if getattr(self, name) != getattr(Up, name)]
+        if self.robot != "twin" and told:
+            raise ConfigError(f"{', '.join(told)}: of the twin alone, and the robot is '{self.robot}'; leave it out")
+        has_gripper(self.space)
+        if self.robot == "twin":
+            twin_joints(self.arm)
+        if self.robot == "twin" and is_map(self.arm) and not self.params_file:
+            raise ConfigError(
+                f"arm {self.arm} is your own, and so are its limits: give params_file with /**/arm_node's guard.robot, "
+                "tool and workspace (see launch/params/twin_ur5e.yaml)"
+            )
+        if self.params_file:
+            laid_over([self.params_file], "arm_node")
 
 
 @dataclass(frozen=True)
@@ -87,7 +120,9 @@ class Finetune(Up):
     coreset: float = described(1.0, "share of the store that is retained, by whole episodes")
     online_steps: int = described(1500, "steps while learning")
     utd: int = described(1, "critic updates to environment steps")
-    resume: bool = described(False, "go on from the learner's last checkpoint in run_dir")
+    wandb: bool = described(False, "curves at Weights & Biases too (pip install wandb; WANDB_MODE=offline keeps them)")
+    rerun: str = described("", "show the run in Rerun: a viewer's address, or a file that ends in .rrd")
+    resume: bool = described(False, "go on with the run in run_dir: learner, counts, schedule where it is the same")
 
 
 LEARNER_SETTINGS = (
@@ -102,7 +137,16 @@ LEARNER_SETTINGS = (
     "offline_share",
     "coreset",
     "resume",
+    "wandb",
+    "rerun",
 )
+
+
+# Where the session keeps every step until they have it safe, these two may die and come back: nothing is lost. What
+# moves the arm, and what decides to, is never started again by itself: a person looks first.
+RESTARTS = 3
+# A bag holds what only its recorder heard: an episode counts once it says that the file is whole.
+RECORDER_PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -114,25 +158,35 @@ class Cameras(Up):
 
 @dataclass(frozen=True)
 class Process:
-    """One node: its executable, its parameters, and whether its clean end is the end of the run."""
+    """One node: its executable, its parameters, and whether its clean end is the end of the run.
+
+    restarts: how often it is started again when it dies; 0: its death stops the run. on_restart: parameters that are
+    others then.
+    """
 
     name: str
     parameters: dict[str, Any]
     params_file: str = ""
     is_session: bool = False
+    restarts: int = 0
+    on_restart: dict[str, Any] = field(default_factory=dict)
 
 
 def collect(up: Collect, share: Path) -> list[Process]:
     schedule = [f"demo episodes={up.episodes} first_seed={up.first_seed}"]
     teleop = {"noise": up.noise, "bias_m": up.bias_m, "distracted": up.distracted, "schedule": schedule}
+    teleop |= {"recorder_patience_s": RECORDER_PATIENCE_S, "resume": up.resume}
     bags = {"bags": str(Path(up.run_dir) / "bags")}
-    return [*_arm(up, share), _recorder(up, bags), _session(up, "teleop_node", {**teleop, "step_readers": 1})]
+    session = _session(up, share, "teleop_node", {**teleop, "step_readers": 1})
+    return [*_arm(up, share), _recorder(up, share, bags), session]
 
 
 def evaluate(up: Evaluate, share: Path) -> list[Process]:
     schedule = [f"eval episodes={up.episodes} first_seed={up.first_seed}"]
     policy = {"checkpoint": up.checkpoint, "seed": up.seed, "schedule": schedule, "step_readers": 1}
-    return [*_arm(up, share), _recorder(up, _store(up)), _session(up, "policy_node", policy)]
+    policy |= {"step_keepers": ["recorder_node"], "resume": up.resume}
+    recorder = replace(_recorder(up, share, _store(up)), restarts=RESTARTS)
+    return [*_arm(up, share), recorder, _session(up, share, "policy_node", policy)]
 
 
 def finetune(up: Finetune, share: Path) -> list[Process]:
@@ -146,6 +200,9 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
         "schedule": schedule,
         "step_readers": 2,
         "max_updates_owed": 0 if up.lockstep else -1,
+        "step_keepers": ["learner_node", "recorder_node"],
+        "resume": up.resume,
+        "wandb": up.wandb,
     }
     learner = {
         **_common(up),
@@ -155,16 +212,16 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
     }
     return [
         *_arm(up, share),
-        _recorder(up, _store(up)),
-        Process("learner_node", learner),
-        _session(up, "policy_node", policy),
+        replace(_recorder(up, share, _store(up)), restarts=RESTARTS),
+        Process("learner_node", learner, restarts=RESTARTS, on_restart={"resume": True}),
+        _session(up, share, "policy_node", policy),
     ]
 
 
 def cameras(up: Up, share: Path) -> list[Process]:
     """camera_node; the robot's own file says which device is which."""
     eyes = {**_common(up), "cameras": _cameras(up), **{f"{name}.policy_size": up.image_size for name in _cameras(up)}}
-    return [Process("camera_node", eyes, str(share / "params" / f"{up.robot}.yaml"))]
+    return [_with_files(up, share, Process("camera_node", eyes))]
 
 
 STORIES: dict[str, tuple[type[Up], Callable[[Any, Path], list[Process]]]] = {
@@ -177,11 +234,12 @@ PARTS: dict[str, tuple[type[Up], Callable[[Any, Path], list[Process]]]] = {"came
 
 
 def _common(up: Up) -> dict[str, Any]:
-    return {"run_dir": up.run_dir, "lockstep": up.lockstep, "use_sim_time": up.robot == "twin"}
+    sim_time = up.robot == "twin"
+    return {"run_dir": up.run_dir, "lockstep": up.lockstep, "use_sim_time": sim_time, "hardware_id": up.robot}
 
 
 def _cameras(up: Up) -> list[str]:
-    return [name.strip() for name in up.cameras.split(",") if name.strip()]
+    return _words(up.cameras)
 
 
 def _store(up: Up) -> dict[str, Any]:
@@ -190,35 +248,58 @@ def _store(up: Up) -> dict[str, Any]:
 
 def _arm(up: Up, share: Path) -> list[Process]:
     """arm_node, and behind it the twin where no driver answers."""
-    params_file = str(share / "params" / f"{up.robot}.yaml")
-    arm = {**_common(up), "joints": JOINTS[up.robot], "limits": up.robot, "auto_arm": up.robot == "twin"}
+    arm = {**_common(up), "joints": up.joints, "limits": up.robot, "auto_arm": up.robot == "twin"}
+    door = _with_files(up, share, Process("arm_node", {**arm, "action_space": up.space}))
     if up.robot != "twin":
-        eyes = cameras(up, share) if up.camera_node else []
-        return [*eyes, Process("arm_node", arm, params_file)]
+        return [*(cameras(up, share) if up.camera_node else []), door]
     twin = {
         **_common(up),
         "task": up.task,
-        "joints": JOINTS["twin"],
+        "robot": up.arm,
+        "joints": up.joints,
         "cameras": _cameras(up),
         "image_size": up.image_size,
         "clearance_m": up.clearance_m,
         "realtime_factor": up.realtime_factor,
+        "sensors": up.sensors,
+        "randomization": up.randomization,
+        "placements": _words(up.placements) or [""],
+        "action_space": up.space,
     }
-    return [Process("twin_node", {**twin, "use_sim_time": False}, params_file), Process("arm_node", arm, params_file)]
+    return [_with_files(up, share, Process("twin_node", {**twin, "use_sim_time": False})), door]
 
 
-def _recorder(up: Up, where: dict[str, Any]) -> Process:
-    return Process("recorder_node", {**_common(up), "cameras": _cameras(up), **where})
+def _with_files(up: Up, share: Path, process: Process) -> Process:
+    """The process, told the chosen facts: by the robot's file, and where several are laid over it by all their sum."""
+    first, *above = params_files(up.robot, up.arm, up.space, share, up.params_file)
+    if not above:
+        return replace(process, params_file=first)
+    return replace(process, parameters={**process.parameters, **laid_over([first, *above], process.name)})
 
 
-def _session(up: Up, name: str, parameters: dict[str, Any]) -> Process:
+def _reading_gripper(up: Up, share: Path, process: Process) -> Process:
+    """Where the action moves a gripper, the robot's files say where its state is to be read."""
+    return _with_files(up, share, process) if has_gripper(up.space) else process
+
+
+def _recorder(up: Up, share: Path, where: dict[str, Any]) -> Process:
+    facts = {**_common(up), "cameras": _cameras(up), "scenes": up.randomization != "none", **where}
+    return _reading_gripper(up, share, Process("recorder_node", facts))
+
+
+def _session(up: Up, share: Path, name: str, parameters: dict[str, Any]) -> Process:
     common = {
         **_common(up),
         "task": up.task,
         "max_steps": up.max_steps,
         "cameras": _cameras(up),
-        "joints": JOINTS[up.robot],
+        "joints": up.joints,
+        "action_space": up.space,
         "image_size": up.image_size,
         "image_topic": "color/image_raw" if up.robot == "twin" or not up.camera_node else "color/image_policy",
     }
-    return Process(name, {**common, **parameters}, is_session=True)
+    return _reading_gripper(up, share, Process(name, {**common, **parameters}, is_session=True))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -24,8 +24,8 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Raises DataError where the file is missing or is not a JSON object."""
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as problem:
+        document = _parsed(path.read_text())
+    except (OSError, ValueError, RecursionError) as problem:
         raise DataError(f"cannot read {path}: {problem}") from None
     if not isinstance(document, dict):
         raise DataError(f"{path} holds a {type(document).__name__}, a JSON object was expected")
@@ -45,9 +45,22 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
         return
     for line in path.read_text().splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:
+            record = _parsed(line)
+        except (ValueError, RecursionError):
             return
+        if isinstance(record, dict):
+            yield record
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_int=_int64)
+
+
+def _int64(digits: str) -> int:
+    """A whole number as our writers have them: no array, float or plot takes more."""
+    if len(digits) > 20 or not -(1 << 63) <= int(digits) < 1 << 64:
+        raise ValueError(f"a number of {len(digits)} digits; 64 bits are read")
+    return int(digits)
 
 
 def _plain(value: Any) -> Any:

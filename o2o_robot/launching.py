@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from o2o_robot import overlay
 from o2o_robot.errors import ConfigError, GraphError
 from o2o_robot.graph import PARTS, STORIES, Process, Up
+from o2o_robot.sros2 import enclave_arguments
 from o2o_robot.supervise import GRACE_S, how_it_ended, in_order_down, parameter_files
 
 U = TypeVar("U", bound=Up)
@@ -98,7 +99,8 @@ def _node(process: Process, run_dir: Path) -> Any:
         package=overlay.PACKAGE,
         executable=process.name,
         parameters=[str(path) for path in parameter_files(process, run_dir)],
-        additional_env=overlay.DEFAULTS | overlay.fast_dds_profile(os.environ),
+        additional_env=overlay.DEFAULTS | overlay.discovery(os.environ) | overlay.fast_dds_profile(os.environ),
+        ros_arguments=enclave_arguments(process.name, os.environ),
         output="both",
         emulate_tty=True,
         sigterm_timeout=str(GRACE_S[0]),

@@ -23,13 +23,17 @@ from o2o_robot.algorithms.snapshot import replay_of
 from o2o_robot.algorithms.switch_plan import SwitchPlan, plateaued, precise_enough
 from o2o_robot.algorithms.warmup import EpisodeGaps
 from o2o_robot.data.mixture import Mixture
+from o2o_robot.data.relabel import Word
 from o2o_robot.data.replay import ReplayBuffer
 from o2o_robot.data.transitions import Transitions
 from o2o_robot.errors import CheckpointError, ConfigError
 from o2o_robot.policy import weights_bytes
+from o2o_robot.safety.reason import LATCHING, STOPPING, Reason
 from o2o_robot.types import Array, Batch, Mode, Step
 
 N_PROBE = 256
+# an episode whose last transition carries one of these was ended by the guard (termination `safety`)
+ENDED_BY_GUARD = Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED | STOPPING | LATCHING
 
 
 class Snapshot(NamedTuple):
@@ -77,9 +81,14 @@ class Learner:
         self._source = _source(replay, offline, config.offline_share)
         self.n_updates = 0
         self.n_recalibrations = 0
+        self.rollbacks = 0  # how often it went back to a copy of itself, by the policy's word
         self.errors: list[float] = []  # the critic's against the returns, at each look of the recalibration
         self._steps_before = replay.steps_added
         self._learned_from = 0  # steps received when the fine-tuning began
+        self.learns_from_latched = False
+        self.n_left_out = 0  # of the steps received: those of episodes that the guard ended
+        self._left_out_since = 0  # of these, received since the fine-tuning began
+        self._was_stopped = False  # the running episode, by its last transition
         self._gaps = EpisodeGaps(actor_critic, replay.tail)
         self.phase = Phase.WARMUP
         self.changes: list[PhaseChange] = [
@@ -104,13 +113,38 @@ class Learner:
         return self.actor_critic.n_updates
 
     def add_step(self, step: Step, *, mode: Mode | str | None = None) -> None:
-        """Take in the next step of the running episode; DataError where one was lost."""
+        """Take in the next step of the running episode; DataError where one was lost.
+
+        An episode that the guard ended is left out again once its last step is here, unless learns_from_latched: it
+        counts as received, but earns no update.
+        """
         self.replay.add_step(step, mode=mode)
+        leave_out = step.is_last and self._was_stopped and not self.learns_from_latched
+        self._was_stopped = (
+            step.truncated and step.executed is not None and bool(step.executed.reasons & ENDED_BY_GUARD)
+        )
+        if leave_out:
+            self._leave_out(step.index)
+            step = replace(step, index=0)  # no gap is measured of it
         if self.phase is Phase.WARMUP:
             if self.plan.warmup_precision > 0:
                 self._gaps.add(step)
             if self.n_steps >= self.plan.warmup_steps or (step.is_last and self._warm_enough()):
                 self._end_warmup()
+
+    def relabel(self, episode: str, outcome: Word) -> int:
+        """A person's late word on an episode of the replay, which the updates from now on learn from.
+
+        The number of its transitions, 0 where the replay does not hold it. DataError while it runs. What was learned
+        from the old word stays learned: the critic unlearns it as fast as it samples the new one.
+        """
+        return self.replay.relabel(episode, outcome)
+
+    def _leave_out(self, n_steps: int) -> None:
+        self.replay.leave_out(n_steps)
+        self.n_left_out += n_steps
+        if self.phase is Phase.FINETUNE:
+            self._left_out_since += min(n_steps, self.n_steps - self._learned_from)
 
     def updates_owed(self) -> int:
         """How many calls of `update` the steps received so far entitle to: none during warm-up.
@@ -122,7 +156,8 @@ class Learner:
             return 0
         if self.phase is Phase.RECALIBRATE:
             return self.plan.recalibrate_updates - self.n_recalibrations
-        earned = int((self.n_steps - self._learned_from) * self.config.utd / self.config.critic_steps)
+        learned = self.n_steps - self._learned_from - self._left_out_since
+        earned = int(learned * self.config.utd / self.config.critic_steps)
         return max(0, earned - (self.n_updates - self.n_recalibrations))
 
     def update(self) -> Metrics:
@@ -144,7 +179,7 @@ class Learner:
 
     def snapshot(self) -> Snapshot:
         """The acting weights now, to publish."""
-        data = weights_bytes(self.actor_critic.networks)
+        data = weights_bytes(self.actor_critic.networks, {"rollbacks": str(self.rollbacks)})
         return Snapshot(self.revision, data, hashlib.sha256(data).hexdigest())
 
     def _sample(self, rng: np.random.Generator) -> Batch:
@@ -198,14 +233,25 @@ class Learner:
             offline = None if self._offline is None else IntrinsicFloor(self._offline, self.actor_critic)
             self._source = _source(IntrinsicFloor(self.replay, self.actor_critic), offline, config.offline_share)
 
-    def save(self, folder: str | Path, *, provenance: Mapping[str, Any]) -> Path:
-        """Checkpoint everything: networks, optimisers, generator, replay, counters. Retained offline data are not."""
+    def save(
+        self, folder: str | Path, *, provenance: Mapping[str, Any], counters: Mapping[str, int] | None = None
+    ) -> Path:
+        """Checkpoint everything: networks, optimisers, generator, replay, counters. Retained offline data are not.
+
+        counters: of the caller's own, kept beside ours. Of an episode that is running no warm-up gap is kept: with
+        warmup_precision a learner resumed in its middle measures one episode less.
+        """
         counters = {
+            **(counters or {}),
             "seed": self.seed,
             "updates": self.n_updates,
             "recalibrations": self.n_recalibrations,
             "steps_before": self._steps_before,
             "learned_from": self._learned_from,
+            "rollbacks": self.rollbacks,
+            "left_out": self.n_left_out,
+            "left_out_since": self._left_out_since,
+            "was_stopped": int(self._was_stopped),
         }
         extra: dict[str, dict[str, Array]] = {
             "replay": self.replay.state_dict(),
@@ -261,6 +307,9 @@ class Learner:
             self._go_to(Phase.FINETUNE, self.config)
         self.n_updates, self.n_recalibrations = counters["updates"], counters["recalibrations"]
         self._steps_before, self._learned_from = counters["steps_before"], counters["learned_from"]
+        self.rollbacks = counters.get("rollbacks", 0)
+        self.n_left_out, self._left_out_since = counters.get("left_out", 0), counters.get("left_out_since", 0)
+        self._was_stopped = bool(counters.get("was_stopped", 0))
         self.errors = measured["errors"].tolist()
         self._gaps.gaps = measured["gaps"].tolist()
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from o2o_robot.errors import ConfigError
+from o2o_robot.safety.reason import Reason
 from o2o_robot.types import Executed, Mode, Observation, Outcome, Step, TaskState, Termination
+
+LATE_IN_A_ROW = 10  # actions too old to be followed, before an episode is given up: the link is not fit to act through
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class EpisodeLog:
     outcome: Outcome = Outcome.INCOMPLETE
     termination: Termination | None = None
     steps_changed: int = 0
+    late_in_a_row: int = 0
 
     @property
     def ended(self) -> bool:
@@ -76,8 +80,11 @@ class EpisodeLog:
     ) -> Step:
         """Publish the transition that starts at `observation`. Success and failure terminate, the time limit truncates.
 
-        stopped: the guard follows no command any more; that truncates too, and the task's outcome stays open.
+        stopped: the guard follows no command any more; that truncates too, and the task's outcome stays open. So do
+        LATE_IN_A_ROW actions that came too late to be followed: the policy did not fail, it was not heard.
         """
+        self.late_in_a_row = self.late_in_a_row + 1 if executed.reasons & Reason.STALE_COMMAND else 0
+        stopped = stopped or self.late_in_a_row >= LATE_IN_A_ROW
         terminated = judged_after.success or judged_after.failure
         truncated = not terminated and (stopped or self.n_steps + 1 >= self.max_steps)
         step = Step(self.episode, self.n_steps, observation, executed, judged_after.reward, terminated, truncated)

@@ -17,6 +17,7 @@ PACKAGE = "o2o_nodes"
 DEFAULTS = {"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl"), "PYTHONUNBUFFERED": "1"}
 # Fast DDS 3 (Kilted and later) reads the first, Fast DDS 2 the second
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY")
 FAST_DDS_2 = ("humble", "iron", "jazzy")
 
 
@@ -47,8 +48,17 @@ def environment() -> dict[str, str]:
     wheels = Path(sys.prefix)
     if (wheels / "share" / "std_msgs").is_dir() and str(wheels) not in env["AMENT_PREFIX_PATH"].split(os.pathsep):
         env["AMENT_PREFIX_PATH"] += f"{os.pathsep}{wheels}"  # ROS 2 from pip lives in the venv
-    env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # nobody else's robot; unset to span machines
-    return env | DEFAULTS | fast_dds_profile(env)
+    return env | DEFAULTS | discovery(env) | fast_dds_profile(env)
+
+
+def discovery(env: Mapping[str, str]) -> dict[str, str]:
+    """What keeps nodes on this machine: nobody else finds the arm. Nothing where the shell has said how far they reach.
+
+    Humble knows ROS_LOCALHOST_ONLY alone, later releases ROS_AUTOMATIC_DISCOVERY_RANGE; the first one still wins there.
+    """
+    if any(name in env for name in DISCOVERY_VARIABLES):
+        return {}
+    return {"ROS_LOCALHOST_ONLY": "1"} if env.get("ROS_DISTRO") == "humble" else {DISCOVERY_VARIABLES[0]: "LOCALHOST"}
 
 
 def fast_dds_profile(env: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,18 @@ from o2o_robot.algorithms.networks import (
 )
 from o2o_robot.errors import CheckpointError, DataError
 from o2o_robot.types import Array, Observation, ObservationSpec
+from o2o_robot.weights_form import TensorForm, require_form
+
+SAFETENSORS_NAME = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 
 class Policy(nn.Module):
@@ -85,6 +97,22 @@ class Policy(nn.Module):
         z = self.encoder(images, torch.from_numpy(self._state(observation.state)))
         return float(self.critic(z, tried).amin())
 
+    @torch.inference_mode()
+    def decisions(self, images: Mapping[str, Array], state: Array) -> Array:
+        """The mode (B, n) at observations of a Batch: images (B, H, W, 3 k) with frames stacked, state (B, n_state)."""
+        seen = {name: torch.from_numpy(np.ascontiguousarray(images[name])) for name in self.spec.cameras}
+        z = self.encoder(seen, torch.from_numpy(np.asarray(state, np.float32)))
+        return self._decide(z, True, None).numpy()
+
+    def looks(self, observations: Sequence[Observation]) -> tuple[dict[str, Array], Array]:
+        """What `decisions` takes, of observations that each begin an episode."""
+        k = self.config.frame_stack
+        images = {
+            name: np.concatenate([np.concatenate([self._image(one, name)] * k, axis=-1) for one in observations])
+            for name in self.spec.cameras
+        }
+        return images, np.concatenate([self._state(one.state) for one in observations])
+
     def _decide(self, z: Tensor, deterministic: bool, rng: Generator | None) -> Tensor:
         """Decisions (B, n) at latents z; a discrete gripper's command is appended, always the best one."""
         if isinstance(self.actor, FlowActor):
@@ -111,15 +139,17 @@ class Policy(nn.Module):
         return weights_bytes(self)
 
     def set_weights(self, data: bytes, *, revision: int) -> None:
-        """Take over the acting weights; all or nothing. CheckpointError where keys, shapes or values are not right.
+        """Take over the acting weights; all or nothing. CheckpointError where names, shapes or values are not right.
 
         The sender's sha256 is checked by the caller, who has both.
         """
+        where = f"weights of revision {revision}"
+        require_form(data, weights_form(self), where=where)
         try:
             weights = safetensors.torch.load(data)
         except Exception as problem:
-            raise CheckpointError(f"weights of revision {revision} are not safetensors: {problem}") from None
-        checkpoint.fill(acting_parts(self), weights, where=f"weights of revision {revision}")
+            raise CheckpointError(f"{where} are not safetensors: {problem}") from None
+        checkpoint.fill(acting_parts(self), weights, where=where)
         self.revision = revision
 
     def _image(self, observation: Observation, name: str) -> Array:
@@ -181,7 +211,14 @@ def acting_parts(networks: Networks | Policy) -> nn.ModuleDict:
     return nn.ModuleDict(parts)
 
 
-def weights_bytes(networks: Networks | Policy) -> bytes:
-    """What acting takes of a learner or a policy, as safetensors bytes."""
+def weights_bytes(networks: Networks | Policy, metadata: Mapping[str, str] | None = None) -> bytes:
+    """What acting takes of a learner or a policy, as safetensors bytes; metadata: words by name that go with them."""
     acting = acting_parts(networks)
-    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in acting.state_dict().items()})
+    tensors = {name: tensor.contiguous() for name, tensor in acting.state_dict().items()}
+    return safetensors.torch.save(tensors, metadata=dict(metadata) if metadata else None)
+
+
+def weights_form(networks: Networks | Policy) -> dict[str, TensorForm]:
+    """The one form that `set_weights` takes: dtype and shape by name."""
+    acting = acting_parts(networks).state_dict()
+    return {name: TensorForm(SAFETENSORS_NAME[tensor.dtype], tuple(tensor.shape)) for name, tensor in acting.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,9 @@ from o2o_robot.data.episode import EpisodeBuilder
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import DataError
 from o2o_robot.types import Episode, Outcome, Step, Termination
+
+TOLD = ("n_steps", "task", "mode", "seed", "outcome", "termination")
+CUT_SHORT = (Termination.FAULT.value, Termination.OPERATOR.value)
 
 
 @dataclass
@@ -39,8 +42,10 @@ class Recorder:
         facts: Mapping[str, Any] | None = None,
         provenance: Callable[[], Mapping[str, Any]] | None = None,
         max_running: int = 8,
+        stored: Iterable[str] = (),
     ) -> None:
         """facts: meta of every episode. max_running: episodes kept in memory; past it the oldest is discarded.
+        stored: ids that lie in the store already; what is said of them again is passed over.
 
         provenance: what meta["provenance"] of an episode committed now shall say (data.provenance.episode_provenance).
         """
@@ -53,11 +58,33 @@ class Recorder:
         self._provenance = provenance
         self._max_running = max_running
         self._running: dict[str, _Running] = {}
-        self._stored: set[str] = set()
+        self._stored: set[str] = set(stored)
 
     @property
     def episodes_discarded(self) -> int:
         return len(self.discarded)
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """Ids of the episodes that are neither stored nor discarded yet."""
+        return tuple(self._running)
+
+    @property
+    def waits_for_an_end(self) -> bool:
+        """Whether an episode is open that should have ended by now."""
+        is_whole = [one.builder.is_whole and not one.has_ended for one in self._running.values()]
+        return len(is_whole) > 1 or any(is_whole)
+
+    def settle(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """End the running episodes whose end was written down and not heard. lines: of the session's episodes.jsonl."""
+        for line in lines:
+            running = self._running.get(line.get("id", ""))
+            if running is None or running.has_ended:
+                continue
+            if running.builder.is_whole:
+                self.end(line["id"], **{name: line[name] for name in TOLD if name in line})
+            elif line.get("termination") in CUT_SHORT:
+                self.discard(line["id"], f"cut short after {len(running.builder)} steps")
 
     def start(self, episode: str, **facts: Any) -> None:
         """Tell facts of an episode (mode, seed, task, ...), before or after its first Step."""
@@ -138,6 +165,28 @@ class Recorder:
 
     def _origin(self) -> dict[str, Any]:
         return {} if self._provenance is None else {"provenance": dict(self._provenance())}
+
+
+@dataclass
+class Scenes:
+    """What was drawn for the scenes that episodes run in, each scene for the first episode that starts in it.
+
+    scenes.hear(stamp_ns, drawn)            # when the scene was reset, before or after the episode's START is heard
+    facts = scenes.take(start_ns)           # when it has ended; {} where nothing was told
+    """
+
+    _told: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    def hear(self, stamp_ns: int, drawn: Mapping[str, Any]) -> None:
+        self._told[stamp_ns] = drawn
+
+    def take(self, start_ns: int) -> Mapping[str, Any]:
+        """The scene that an episode starting at start_ns ran in; it and all older ones are forgotten."""
+        before = [stamp_ns for stamp_ns in self._told if stamp_ns <= start_ns]
+        drawn = self._told[max(before)] if before else {}
+        for stamp_ns in before:
+            del self._told[stamp_ns]
+        return drawn
 
 
 def with_outcome(episode: Episode) -> Episode:

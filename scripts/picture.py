@@ -14,12 +14,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.image import imread
 
-from o2o_sim.config import TwinConfig
+from o2o_sim.config import PegConfig, TwinConfig
 from o2o_sim.twin import Twin
 
 
 def main(run: Path, out: Path) -> None:
-    with Twin(TwinConfig(image_size=320)) as twin:
+    with Twin(TwinConfig(image_size=320, peg=PegConfig(clearance_m=0.010))) as twin:  # the demo's
         twin.reset(seed=3)
         images = twin.images()
     figure, axes = plt.subplots(1, 3, figsize=(12.5, 3.1), width_ratios=[1, 1, 2.35], layout="constrained")

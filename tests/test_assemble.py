@@ -101,3 +101,21 @@ def test_an_impossible_assembler_is_refused_at_build(wrong, named):
     right = {"streams": ("camera",), "reference": "camera", "period_ns": 1, "tolerance_ns": 0}
     with pytest.raises(ConfigError, match=named):
         Assembler(**{**right, **wrong})
+
+
+@pytest.mark.parametrize("tolerance_ms", [0, 50])
+@pytest.mark.parametrize("liar", ["camera", "arm"])
+def test_a_stamp_from_the_future_blinds_no_longer_than_until_the_next_episode(tolerance_ms, liar):
+    subject = assembler(tolerance_ms=tolerance_ms)
+    feed(subject, [(n * PERIOD_NS, stream) for n in range(1, 5) for stream in ("arm", "camera")])
+    subject.add(liar, 100 * PERIOD_NS, 100 * PERIOD_NS)
+    subject.restart(5 * PERIOD_NS)
+    ticks = feed(subject, [(n * PERIOD_NS, stream) for n in (5, 6) for stream in ("arm", "camera")])
+    assert [tick.stamp_ns for tick in ticks] == [5 * PERIOD_NS, 6 * PERIOD_NS]
+
+
+def test_a_sample_that_is_only_late_displaces_none_that_is_newer():
+    subject = assembler()
+    late = [(3 * PERIOD_NS, "arm"), (2 * PERIOD_NS, "arm"), (3 * PERIOD_NS, "camera")]
+    (tick,) = feed(subject, late)
+    assert tick.samples["arm"] == 3 * PERIOD_NS

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from o2o_robot.errors import ConfigError
-from o2o_robot.loop import Block, EpisodeLog, parse_block
+from o2o_robot.loop import LATE_IN_A_ROW, Block, EpisodeLog, parse_block
+from o2o_robot.safety.reason import Reason
 from o2o_robot.types import Executed, Mode, Observation, Outcome, Step, TaskState, Termination
 
 SEEN = Observation(1, {}, {})
@@ -127,3 +128,13 @@ def test_a_block_of_steps_goes_on_until_its_steps_are_reached_whatever_the_episo
     block = Block(Mode.WARMUP, steps=100)
     assert not block.done(episodes=1000, steps=99)
     assert block.done(episodes=1, steps=100)
+
+
+def test_actions_that_come_too_late_again_and_again_end_the_episode_and_are_no_failure_of_the_policy():
+    log = EpisodeLog("e", max_steps=50, publish=lambda _: None)
+    late, heard = executed(int(Reason.STALE_COMMAND | Reason.HOLD)), executed()
+    for answer in [*[late] * (LATE_IN_A_ROW - 1), heard, *[late] * (LATE_IN_A_ROW - 1)]:
+        log.add(SEEN, answer, judged())
+        assert not log.ended
+    assert log.add(SEEN, late, judged()).truncated
+    assert (log.termination, log.outcome) == (Termination.SAFETY, Outcome.INCOMPLETE)

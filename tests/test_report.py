@@ -251,7 +251,7 @@ def test_markup_in_a_file_of_the_run_is_shown_and_not_obeyed(page):
 def test_the_figures_on_the_page_are_the_files_beside_it(run):
     page = write_report(run).read_text()
     names = {path.stem for path in (run / "figures").iterdir()}
-    assert {"success", "reliability", "guard", "training", "evaluate_pretrained_failure"} <= names
+    assert {"story", "reliability", "guard", "training", "evaluate_pretrained_failure"} <= names
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in (run / "figures").iterdir())
     assert page.count("data:image/png") == len(names)
 

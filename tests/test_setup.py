@@ -172,7 +172,7 @@ def test_a_stamp_is_fresh_for_its_own_inputs_only(tmp_path):
     assert bash(f"is_fresh {stamp} two && echo fresh || echo stale").stdout.split() == ["stale"]
 
 
-ELSEWHERE = ("peers.txt", "lerobot.txt", "robomimic.txt")  # installed in environments of their own
+ELSEWHERE = ("peers.txt", "gymhil.txt", "lerobot.txt", "robomimic.txt")  # installed in environments of their own
 
 
 def requirement_lines(*, elsewhere: bool = False) -> list[str]:

@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ import yaml
 
 from o2o_robot import overlay, supervise
 from o2o_robot.errors import GraphError
-from o2o_robot.graph import Process
+from o2o_robot.graph import STORIES, Process
 from o2o_robot.jsonfile import read_json
 from o2o_robot.supervise import Supervisor, in_order_down
 
@@ -196,3 +197,73 @@ def test_what_holds_the_arm_goes_last_and_what_asks_for_motion_first():
     names = ["arm_node", "learner_node", "policy_node", "twin_node", "recorder_node"]
     down = [process.name for process in in_order_down([Process(name, {}) for name in names])]
     assert down == ["policy_node", "learner_node", "recorder_node", "arm_node", "twin_node"]
+
+
+# a node that dies when it comes up, as often as its own file has lines left
+DIES = """
+    left = pathlib.Path({left!r})
+    words = left.read_text().split()
+    tell("with-" + ",".join(w for w in sys.argv[1:] if w.endswith(".yaml")).replace(" ", ""))
+    if words:
+        left.write_text(" ".join(words[1:]))
+        os.kill(os.getpid(), signal.SIGKILL)
+    (left.parent / "alive").touch()
+"""
+
+
+def mortal(nodes: Nodes, deaths: int, **process: object) -> Process:
+    left = nodes.root / "left"
+    left.write_text("x " * deaths)
+    made = nodes.add("learner_node", DIES.format(left=str(left)) + GOOD)
+    return replace(made, **process)
+
+
+def until_it_lives(nodes: Nodes) -> Process:
+    wait = f"while not pathlib.Path({str(nodes.root / 'alive')!r}).exists(): time.sleep(0.01)\nsys.exit(0)"
+    return nodes.add("policy_node", wait, is_session=True)
+
+
+def test_a_node_that_may_be_restarted_is_and_the_run_ends_well(nodes, monkeypatch):
+    monkeypatch.setattr(supervise, "BACK_OFF_S", 0.01)
+    graph = [mortal(nodes, 2, restarts=2, on_restart={"resume": True}), until_it_lives(nodes)]
+    with Supervisor(graph, nodes.run_dir) as supervisor:
+        supervisor.wait(every_s=0.01)
+    told = {node["name"]: node for node in read_json(nodes.run_dir / "processes.json")["nodes"]}
+    assert (told["learner_node"]["restarts"], told["learner_node"]["exit_code"]) == (2, 0)
+    own = yaml.safe_load((nodes.run_dir / "params" / "learner_node.yaml").read_text())
+    assert own["/**/learner_node"]["ros__parameters"] == {"resume": True}
+    assert (nodes.run_dir / "logs" / "learner_node.log").read_text().count(
+        "was killed by SIGKILL; is started again"
+    ) == 2
+
+
+def test_one_death_more_than_allowed_ends_the_run_and_is_told(nodes, monkeypatch):
+    monkeypatch.setattr(supervise, "BACK_OFF_S", 0.01)
+    graph = [mortal(nodes, 3, restarts=2), nodes.add("policy_node", is_session=True)]
+    assert_death_is_told(nodes, graph, "learner_node was killed by SIGKILL")
+    assert nodes.told("down") == ["policy_node"]
+
+
+def test_each_restart_waits_twice_as_long_as_the_one_before(nodes, monkeypatch):
+    graph = [mortal(nodes, 9, restarts=2), nodes.add("policy_node", is_session=True)]
+    now_s = [100.0]
+    monkeypatch.setattr(supervise.time, "monotonic", lambda: now_s[0])
+    started: list[float] = []
+    with Supervisor(graph, nodes.run_dir) as supervisor:
+        (one,) = (r for r in supervisor.running if r.process.name == "learner_node")
+        for restarts in range(2):
+            one.popen.wait()
+            assert not supervisor.has_ended()
+            assert one.again_s is not None
+            started.append(one.again_s - now_s[0])
+            now_s[0] = one.again_s
+            assert not supervisor.has_ended()
+            assert one.n_restarts == restarts + 1
+    assert started == [1.0, 2.0]
+
+
+def test_what_may_be_restarted_is_what_the_session_keeps_every_step_for_and_nothing_that_moves_the_arm():
+    for settings, describe in STORIES.values():
+        graph = describe(settings(), Path("/share"))
+        keepers = {name for process in graph for name in process.parameters.get("step_keepers", [])}
+        assert {process.name for process in graph if process.restarts} == keepers <= {"learner_node", "recorder_node"}

@@ -38,6 +38,7 @@ class JointDrive:
     model: mujoco.MjModel
     joints: tuple[str, ...]
     held: Mapping[str, float]
+    unit: str = "rad"
 
     @classmethod
     def of_robot(cls, robot: str, joints: tuple[str, ...]) -> JointDrive:

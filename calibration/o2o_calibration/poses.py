@@ -17,7 +17,9 @@ from o2o_calibration.errors import CalibrationError
 from o2o_calibration.geometry import from_quat, from_vector
 from o2o_calibration.pictures import View
 from o2o_robot.data.store import EpisodeStore
+from o2o_robot.errors import ConfigError
 from o2o_robot.types import Array
+from o2o_robot.yamlfile import read_yaml
 
 FILE = "poses.yaml"
 
@@ -26,8 +28,8 @@ def read_poses(folder: Path) -> dict[str, Array]:
     """Picture's name -> T_base_tool (4, 4), of folder/poses.yaml. Raises CalibrationError naming the entry at fault."""
     path = folder / FILE
     try:
-        entries = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as problem:
+        entries = read_yaml(path)
+    except (OSError, ConfigError) as problem:
         raise CalibrationError(f"cannot read {path}: {' '.join(str(problem).split())}") from None
     if not isinstance(entries, list) or not entries:
         raise CalibrationError(f"{path} is not a list of image, position_m and quat_xyzw; write one entry a picture")

@@ -19,8 +19,10 @@ import yaml
 
 from o2o_calibration.errors import CalibrationError
 from o2o_robot.data.provenance import git_revision, versions
+from o2o_robot.errors import ConfigError
 from o2o_robot.report.html import write_whole
 from o2o_robot.types import Array
+from o2o_robot.yamlfile import read_yaml
 
 WHATS = ("intrinsics", "hand-eye", "latency", "action-latency", "twin-fit")
 
@@ -64,8 +66,8 @@ def save(path: Path, facts: Mapping[str, Any], *, replace: bool = False) -> Path
 def load(path: Path) -> dict[str, Any]:
     """A result file as a mapping. Raises CalibrationError where it is none."""
     try:
-        facts = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as problem:
+        facts = read_yaml(path)
+    except (OSError, ConfigError) as problem:
         raise CalibrationError(f"cannot read {path}: {' '.join(str(problem).split())}") from None
     if not isinstance(facts, dict) or facts.get("what") not in WHATS:
         raise CalibrationError(f"{path} is not a calibration result; `what` must be one of {', '.join(WHATS)}")

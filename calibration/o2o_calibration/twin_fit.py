@@ -1,4 +1,4 @@
-"""The twin's joints fitted to a recorded motion: the parameters whose simulated answer is nearest to what was measured.
+"""The twin fitted to a recorded motion: the parameters whose simulated answer is nearest to what was measured.
 
 Nonlinear least squares over the simulation (scipy's trust region), in the logarithm of what must be positive. Errors
 of one moment last into the next, so the interval counts quarter seconds, not samples (Newey and West's sandwich, by
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from o2o_calibration.delay import Signal, check_signal
 from o2o_calibration.errors import CalibrationError
-from o2o_calibration.joint_response import DELAY, PARAMETERS, JointDrive
+from o2o_calibration.joint_response import DELAY, PARAMETERS
 from o2o_robot.types import Array
 
 _SURE = 1.96
@@ -39,6 +39,28 @@ class TwinFitLimits:
     """Root mean square misfit after the fit, as a share of the motion that the command alone does not explain."""
     min_motion_rad: float = 0.05
     """Each joint's measured motion."""
+    min_motion_m: float = 0.02
+    """The same of each axis of a tool's."""
+
+
+class Drive(Protocol):
+    """What answers commands by simulation: joints (joint_response.py), or the tool (tool_response.py).
+
+    joints: names of what is commanded. held: every parameter's value where it is not fitted. unit: of positions.
+    """
+
+    @property
+    def joints(self) -> tuple[str, ...]: ...
+
+    @property
+    def held(self) -> Mapping[str, float]: ...
+
+    @property
+    def unit(self) -> str: ...
+
+    def answer(self, command: Signal, at_s: Array, told: Mapping[str, float], start: Array | None, /) -> Array:
+        """Positions (n, k) at at_s (n,)."""
+        ...
 
 
 class Fitted(NamedTuple):
@@ -50,21 +72,23 @@ class Fitted(NamedTuple):
 class TwinFit:
     """parameters: name -> value with the half-width of its 95 % interval, both SI.
 
-    rms_before_rad, rms_after_rad: misfit at the start and at the end. at_s (n,), measured, before, after (n, k) rad.
+    rms_*: misfit at the start and at the end, and of the command itself. at_s (n,), measured, before, after (n, k), all
+    in `unit`, rad or m.
     """
 
     parameters: dict[str, Fitted]
-    rms_before_rad: float
-    rms_after_rad: float
-    rms_command_rad: float
+    rms_before: float
+    rms_after: float
+    rms_command: float
     at_s: Array
     measured: Array
     before: Array
     after: Array
+    unit: str = "rad"
 
 
 def fit(
-    drive: JointDrive,
+    drive: Drive,
     command: Signal,
     state: Signal,
     *,
@@ -102,13 +126,14 @@ def fit(
     wide = _SURE * _standard_errors(found.jac, after - state.values, state.t_s)
     result = TwinFit(
         parameters={n: _fitted(n, x, w) for n, x, w in zip(names, found.x, wide, strict=True)},
-        rms_before_rad=_rms(before - state.values),
-        rms_after_rad=_rms(after - state.values),
-        rms_command_rad=_rms(_at(command, state.t_s) - state.values),
+        rms_before=_rms(before - state.values),
+        rms_after=_rms(after - state.values),
+        rms_command=_rms(_at(command, state.t_s) - state.values),
         at_s=state.t_s,
         measured=state.values,
         before=before,
         after=after,
+        unit=drive.unit,
     )
     refuse(result, limits)
     return result
@@ -116,9 +141,9 @@ def fit(
 
 def refuse(result: TwinFit, limits: TwinFitLimits) -> None:
     """Raises CalibrationError for a motion that the fit does not explain, or parameters that it leaves open."""
-    share = result.rms_after_rad / max(result.rms_command_rad, 1e-12)
+    share = result.rms_after / max(result.rms_command, 1e-12)
     if not share <= limits.max_misfit:
-        told = f"misfit {result.rms_after_rad * 1e3:.2f} mrad, {share:.0%} of what the command alone leaves"
+        told = f"misfit {result.rms_after * 1e3:.2f} m{result.unit}, {share:.0%} of what the command alone leaves"
         raise CalibrationError(
             f"the twin's fit is refused: {told}, at most {limits.max_misfit:.0%}; check masses and tool"
         )
@@ -135,10 +160,10 @@ def refuse(result: TwinFit, limits: TwinFitLimits) -> None:
 def _allowed(name: str, value: float, limits: TwinFitLimits) -> float:
     if name == DELAY:
         return limits.max_delay_half_width_s
-    return max(limits.max_half_width * value, NEGLIGIBLE[name.split(".")[-1]])
+    return max(limits.max_half_width * value, NEGLIGIBLE.get(name.split(".")[-1], 0.0))
 
 
-def _checked(command: Signal, state: Signal, limits: TwinFitLimits, drive: JointDrive) -> Signal:
+def _checked(command: Signal, state: Signal, limits: TwinFitLimits, drive: Drive) -> Signal:
     """The state within the command's time. Raises CalibrationError where one of the two is no use."""
     for signal, what in ((command, "the command"), (state, "the state")):
         check_signal(signal, what, len(signal.t_s))
@@ -149,9 +174,10 @@ def _checked(command: Signal, state: Signal, limits: TwinFitLimits, drive: Joint
     if inside.sum() < 50:
         raise CalibrationError(f"{inside.sum()} samples of state lie within the command's, 50 are needed; record 5 s")
     values = state.values[inside]
-    for name, motion_rad in zip(drive.joints, np.ptp(values, axis=0), strict=True):
-        if motion_rad < limits.min_motion_rad:
-            told = f"joint '{name}' moved by {motion_rad:.3f} rad, {limits.min_motion_rad} are needed"
+    least = limits.min_motion_rad if drive.unit == "rad" else limits.min_motion_m
+    for name, motion in zip(drive.joints, np.ptp(values, axis=0), strict=True):
+        if motion < least:
+            told = f"joint '{name}' moved by {motion:.3f} {drive.unit}, {least} are needed"
             raise CalibrationError(f"{told}; move it more, or leave it out")
     return Signal(state.t_s[inside], values)
 

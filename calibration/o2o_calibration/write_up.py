@@ -163,18 +163,24 @@ def action_latency(found: ActionLatency, rms_rad: tuple[float, float], png: byte
 
 def twin_fit(found: TwinFit, before: Mapping[str, float], png: bytes) -> WriteUp:
     facts = {
-        "method": "least squares over the simulated answer of the twin's joints, sandwich interval by quarter seconds",
-        "meaning": "damping is of joint and controller together; gravity taken as compensated; SI units",
+        "method": "least squares over the twin's simulated answer, sandwich interval by quarter seconds",
+        "meaning": _FITTED[found.unit],
         "parameters": {name: round(part.value, 6) for name, part in found.parameters.items()},
         "half_width_95": {name: round(part.half_width, 6) for name, part in found.parameters.items()},
-        "rms_before_rad": round(found.rms_before_rad, 6),
-        "rms_after_rad": round(found.rms_after_rad, 6),
+        f"rms_before_{found.unit}": round(found.rms_before, 6),
+        f"rms_after_{found.unit}": round(found.rms_after, 6),
         "n_samples": len(found.at_s),
     }
-    rows = [Row("misfit, rms, mrad", f"{1e3 * found.rms_before_rad:.2f}", f"{1e3 * found.rms_after_rad:.2f}")]
+    rows = [Row(f"misfit, rms, m{found.unit}", f"{1e3 * found.rms_before:.2f}", f"{1e3 * found.rms_after:.2f}")]
     for name, (value, half) in found.parameters.items():
         rows.append(Row(name, f"{before[name]:.4g}", f"{_to_digits(value, half)} ± {half:.2g}"))
     return WriteUp("twin-fit", "", facts, rows, "The twin's answer to the recorded command, before and after.", png)
+
+
+_FITTED = {
+    "rad": "damping is of joint and controller together; gravity taken as compensated; SI units",
+    "m": "settings of the twin's Cartesian impedance (ImpedanceConfig), delay of a target; SI units",
+}
 
 
 def _to_digits(value: float, half_width: float) -> str:

@@ -12,6 +12,7 @@ manifest.json            sha256 of each of these; written last
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import warnings
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 import safetensors.torch
 import torch
@@ -28,15 +30,16 @@ from torch import Tensor
 from o2o_robot import config as settings
 from o2o_robot.algorithms import moments
 from o2o_robot.algorithms.actor_critic import ActorCritic
-from o2o_robot.algorithms.config import AlgoConfig
+from o2o_robot.algorithms.config import ARCHITECTURE, AlgoConfig
 from o2o_robot.algorithms.phases import Phase
-from o2o_robot.algorithms.sealed import read_json, verify, whole, writing
+from o2o_robot.algorithms.sealed import read_json, read_tensors, verify, whole, writing
 from o2o_robot.data.returns import RewardTransform
 from o2o_robot.errors import CheckpointError
 from o2o_robot.jsonfile import write_json
 from o2o_robot.types import Array, ObservationSpec
 
 FORMAT = 1
+MAX_SIDE = 4096  # of a policy's pictures, pixels
 
 
 class HasState(Protocol):
@@ -96,11 +99,14 @@ def load(folder: str | Path, *, device: str = "cpu") -> ActorCritic:
     verify(folder)
     facts = read_facts(folder)
     learner = ActorCritic(facts.config, facts.spec, facts.n_action, facts.transform, device=device)
-    fill(learner.networks, safetensors.torch.load_file(Path(folder) / "weights.safetensors"), where=str(folder))
-    state = safetensors.torch.load_file(Path(folder) / "optimizer.safetensors")
+    fill(learner.networks, read_tensors(Path(folder) / "weights.safetensors"), where=str(folder))
+    state = read_tensors(Path(folder) / "optimizer.safetensors")
     if "generator" not in state:
         raise CheckpointError(f"{folder}: optimizer.safetensors lacks the generator's state; it is not from `save`")
-    learner.generator.set_state(state.pop("generator"))
+    try:
+        learner.generator.set_state(state.pop("generator"))
+    except (RuntimeError, TypeError) as problem:
+        raise CheckpointError(f"{folder}: optimizer.safetensors holds no generator's state ({problem})") from None
     moments.restore(learner.optimisers, state, learner.networks, expected=facts.moments, where=str(folder))
     if learner.bonus is not None:
         fill(learner.bonus, _read_tensors(Path(folder) / "bonus.safetensors"), where=f"{folder}, bonus")
@@ -116,7 +122,9 @@ def read_facts(folder: str | Path) -> Facts:
         raise CheckpointError(f"{path} has format {mapping.get('format')}, this version reads {FORMAT}")
     if mapping.get("config_hash", "") not in ("", _config_hash(mapping)):
         raise CheckpointError(f"{path}: its settings are not those it was written with; use an untouched checkpoint")
-    return settings.build(Facts, mapping, where=str(path))
+    facts = settings.build(Facts, mapping, where=str(path))
+    _refuse_beyond_reason(facts, Path(folder) / "weights.safetensors")
+    return facts
 
 
 def refuse_changes(then: Any, now: Any, *, where: str) -> None:
@@ -135,7 +143,7 @@ def read_provenance(folder: str | Path) -> dict[str, Any]:
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
     """weights.safetensors, after checking it against the manifest."""
     verify(folder)
-    return safetensors.torch.load_file(Path(folder) / "weights.safetensors")
+    return read_tensors(Path(folder) / "weights.safetensors")
 
 
 def read_extra(folder: str | Path, stem: str) -> dict[str, Array]:
@@ -143,7 +151,10 @@ def read_extra(folder: str | Path, stem: str) -> dict[str, Array]:
     path = Path(folder) / f"{stem}.safetensors"
     if not path.is_file():
         raise CheckpointError(f"checkpoint {folder} holds no {path.name}; it was not written by a learner")
-    return dict(safetensors.numpy.load_file(path))
+    try:
+        return dict(safetensors.numpy.load_file(path))
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as problem:
+        raise CheckpointError(f"{path} cannot be read: {' '.join(str(problem).split())[:200]}") from None
 
 
 def fill(module: HasState, weights: Mapping[str, Tensor], *, where: str) -> None:
@@ -165,6 +176,33 @@ def fill(module: HasState, weights: Mapping[str, Tensor], *, where: str) -> None
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(weights[name])
+
+
+def _refuse_beyond_reason(facts: Facts, weights: Path) -> None:
+    """CheckpointError where the networks would be larger than their own weights: a file must not name its memory."""
+    if not weights.is_file():
+        raise CheckpointError(f"{weights} is missing; is {weights.parent} a checkpoint folder?")
+    n_numbers = weights.stat().st_size / 2  # of bfloat16 at the smallest
+    asked = {name: _largest_layer(getattr(facts.config, name)) for name in ARCHITECTURE}
+    asked |= {"n_action": facts.n_action, "image_size": facts.spec.image_size / MAX_SIDE * n_numbers}
+    asked |= {f"state {name}": size for name, size in facts.spec.proprio}
+    for name, numbers in asked.items():
+        if numbers > n_numbers:
+            raise CheckpointError(
+                f"{weights.parent}: {name} makes networks larger than weights.safetensors; use another"
+            )
+
+
+def _largest_layer(value: Any) -> float:
+    """How many numbers a layer has at least that a setting of the architecture makes: of widths, two that follow."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, tuple | list):
+        return 0.0
+    sizes = [each for each in value if isinstance(each, int | float)]
+    pairs = [float(a) * float(b) for a, b in itertools.pairwise(sizes)]
+    first = (_largest_layer(each[:1]) for each in value if isinstance(each, tuple | list))  # of a convolution: channels
+    return max([0.0, *sizes, *pairs, *first])
 
 
 def _facts_mapping(learner: ActorCritic, phase: Phase, counters: dict[str, int]) -> dict[str, Any]:
@@ -199,4 +237,4 @@ def _save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: the settings have a bonus, the checkpoint does not; use another one")
-    return safetensors.torch.load_file(path)
+    return read_tensors(path)

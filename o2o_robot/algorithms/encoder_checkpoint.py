@@ -9,7 +9,7 @@ manifest.json            sha256 of each of these; written last
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,13 @@ def shape_of(config: AlgoConfig, spec: ObservationSpec) -> EncoderShape:
         spec.cameras,
         spec.image_size,
     )
+
+
+def config_of(shape: EncoderShape) -> AlgoConfig:
+    """Settings of which `shape_of` is this shape; what does not shape the image branches is as it always is."""
+    given = {"encoder": shape.encoder, "image_latent": shape.image_latent, "frame_stack": shape.frame_stack}
+    special = {"convs": shape.convs} if shape.encoder == "conv" else {"n_spatial": shape.n_spatial}
+    return replace(AlgoConfig(), **given, **special)  # type: ignore[arg-type]
 
 
 def save_encoder(

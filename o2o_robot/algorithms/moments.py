@@ -48,9 +48,9 @@ def restore(
     state: dict[str, dict[int, dict[str, Tensor]]] = {name: {} for name in optimisers}
     bad = []
     for path, value in saved.items():
-        owner, index, key = path.split(".")
+        owner, index, key = [*path.split("."), "", "", ""][:3]
         parameters = optimisers[owner].param_groups[0]["params"] if owner in optimisers else []
-        if not int(index) < len(parameters):
+        if not index.isdecimal() or not int(index) < len(parameters):
             bad.append(f"has {path}, which is no parameter's that this learner trains")
             continue
         parameter = parameters[int(index)]

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -38,12 +40,16 @@ def writing(folder: str | Path) -> Iterator[Path]:
 
 
 def verify(folder: str | Path) -> None:
-    """Raises CheckpointError naming each file that is missing or whose sha256 differs from the manifest."""
+    """Raises CheckpointError naming each file that is missing, not listed, or of another sha256 than the manifest's."""
     folder = Path(folder)
-    bad = []
-    for name, sha256 in read_json(folder / "manifest.json").items():
+    manifest = read_json(folder / "manifest.json")
+    there = [path.name for path in sorted(folder.iterdir()) if path.suffix in (".json", ".safetensors")]
+    bad = [f"{name} is not in its manifest" for name in there if name not in manifest and name != "manifest.json"]
+    for name, sha256 in manifest.items():
         path = folder / name
-        if not path.is_file():
+        if Path(name).name != name or name == "..":
+            bad.append(f"its manifest names '{name[:80]}', which is no file of this folder")
+        elif not path.is_file():
             bad.append(f"{name} is missing")
         elif _sha256(path) != sha256:
             bad.append(f"{name} has changed since it was written")
@@ -54,12 +60,22 @@ def verify(folder: str | Path) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object; CheckpointError where there is none to read."""
     try:
-        mapping: dict[str, Any] = json.loads(path.read_text())
+        mapping: Any = json.loads(path.read_text())
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing; is {path.parent} a checkpoint folder?") from None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path} cannot be read: {problem}") from None
+    if not isinstance(mapping, dict):
+        raise CheckpointError(f"{path} holds a {type(mapping).__name__}, a JSON object was expected")
     return mapping
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A safetensors file; CheckpointError where it is missing or is none. Nothing in one is ever run."""
+    try:
+        return safetensors.torch.load_file(path)
+    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as problem:
+        raise CheckpointError(f"{path} cannot be read: {' '.join(str(problem).split())[:200]}") from None
 
 
 def whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import tyro
 from rich.table import Table
 
 from o2o_calibration import action_latency as action
-from o2o_calibration import figures, hand_eye, intrinsics, latency, recording, results, twin_fit, write_up
+from o2o_calibration import episodes, figures, hand_eye, intrinsics, latency, recording, results, twin_fit, write_up
 from o2o_calibration.board import BoardSettings, Charuco, Chessboard
 from o2o_calibration.delay import DelayLimits, Signal
 from o2o_calibration.errors import CalibrationError
-from o2o_calibration.joint_response import DELAY, PARAMETERS, JointDrive
+from o2o_calibration.joint_response import JointDrive
 from o2o_calibration.pictures import Picture, Views, find_board, from_folder, from_store
 from o2o_calibration.poses import board_pose, poses_of_episode, read_poses
 from o2o_calibration.results import CameraPlace
+from o2o_calibration.tool_response import ToolDrive
 from o2o_calibration.write_up import Keeping, WriteUp
+from o2o_robot.report.replay_plan import Plan
 from o2o_robot.terminal import table_console
 from o2o_robot.types import Array
 
@@ -175,58 +177,94 @@ class Latency:
         return _finish(self.keep, told, self.bag)
 
 
+class Motion(NamedTuple):
+    """Commanded and measured positions (n, k) of joints (rad), or of the tool's three axes (m)."""
+
+    names: tuple[str, ...]
+    command: Signal
+    state: Signal
+
+
 @dataclass(frozen=True)
 class Commands:
-    """A recording of commanded and measured joint positions."""
+    """What was commanded and what was measured: joints of a bag, or the tool of a store's episodes."""
 
-    bag: Annotated[Path, tyro.conf.Positional]
-    """Recording with both topics."""
+    recording: Annotated[Path, tyro.conf.Positional]
+    """A bag with both topics, or a store (.zarr)."""
     command_topic: str = "/target_joint"
     state_topic: str = "/joint_states"
     joints: tuple[str, ...] = ()
-    """Which joints; all that are commanded unless told."""
+    """Which joints of a bag; all that are commanded unless told."""
+    episodes: tuple[int, ...] = ()
+    """Which episodes of a store; all unless told."""
+    action_scale_m: float = 0.025
+    """Tool motion of a store's action of 1, as it was recorded."""
 
-    def read(self) -> tuple[tuple[str, ...], Signal, Signal]:
-        names, command = recording.joints(self.bag, self.command_topic, self.joints)
-        state = recording.joints(self.bag, self.state_topic, names).signal
+    @property
+    def is_store(self) -> bool:
+        return self.recording.suffix == ".zarr"
+
+    def read(self) -> Motion:
+        if self.is_store:
+            return Motion(episodes.AXES, *episodes.signals(self.plans()))
+        names, command = recording.joints(self.recording, self.command_topic, self.joints)
+        state = recording.joints(self.recording, self.state_topic, names).signal
         start_s = state.t_s[0]
-        return names, recording.since(start_s, command), recording.since(start_s, state)
+        return Motion(names, recording.since(start_s, command), recording.since(start_s, state))
+
+    def plans(self) -> list[Plan]:
+        """A store's episodes."""
+        return episodes.read_plans(self.recording, self.episodes, scale_m=self.action_scale_m)
 
 
 @dataclass(frozen=True)
 class ActionLatency:
-    """How long after a command the joints move, as dead time and as time constant."""
+    """How long after a command the joints move, as dead time and as time constant. From a bag."""
 
     commands: Annotated[Commands, _FLAT]
     limits: action.ActionLimits = field(default_factory=action.ActionLimits)
     keep: Annotated[Keep, _FLAT] = field(default_factory=Keep)
 
     def run(self) -> Path:
+        if self.commands.is_store:  # tried: 38 ms more delay came out as 6 ms, decision 0011
+            why = f"{self.commands.recording} has one state a command, counted from that state: no latency is in it"
+            raise CalibrationError(f"{why}; record a bag of commands and joints, or take twin-fit's delay_s")
         names, command, state = self.commands.read()
         rng = np.random.default_rng(self.keep.seed)
         found = action.action_latency(command, state, names, rng=rng, limits=self.limits)
         rms_rad = (action.rms_apart_rad(command, state, 0.0), action.rms_apart_rad(command, state, found.latency_s))
         told = write_up.action_latency(found, rms_rad, figures.action_latency(found, command, state, names))
-        return _finish(self.keep, told, self.commands.bag)
+        return _finish(self.keep, told, self.commands.recording)
 
 
 @dataclass(frozen=True)
 class TwinFit:
-    """Stiffness, damping, friction, armature and delay of the twin's joints, from a recorded motion in free space."""
+    """The twin from a recorded motion in free space: its joints from a bag, its Cartesian impedance from a store.
+
+    Of joints: stiffness, damping, friction, armature and delay. Of the tool: natural frequency, damping ratio, slew
+    time and delay.
+    """
 
     commands: Annotated[Commands, _FLAT]
-    fit: tuple[str, ...] = (*PARAMETERS, DELAY)
-    """What is fitted; the rest stays as the model has it."""
+    fit: tuple[str, ...] = ()
+    """What is fitted; the rest stays as the model has it. All of them unless told."""
+    task: str = "reach"
+    """Of a store: the task of the twin whose tool the arm held."""
     limits: twin_fit.TwinFitLimits = field(default_factory=twin_fit.TwinFitLimits)
     keep: Annotated[Keep, _FLAT] = field(default_factory=Keep)
 
     def run(self) -> Path:
         names, command, state = self.commands.read()
-        drive = JointDrive.of_robot(self.keep.robot, names)
-        before = drive.held
-        found = twin_fit.fit(drive, command, state, kinds=self.fit, limits=self.limits)
-        told = write_up.twin_fit(found, before, figures.twin_fit(found, names))
-        return _finish(self.keep, told, self.commands.bag)
+        drive = self._drive(names)
+        kinds = self.fit or tuple(dict.fromkeys(name.split(".")[-1] for name in drive.held))
+        found = twin_fit.fit(drive, command, state, kinds=kinds, limits=self.limits)
+        told = write_up.twin_fit(found, drive.held, figures.twin_fit(found, names))
+        return _finish(self.keep, told, self.commands.recording)
+
+    def _drive(self, names: tuple[str, ...]) -> twin_fit.Drive:
+        if self.commands.is_store:
+            return ToolDrive.of_robot(self.keep.robot, self.commands.plans(), self.task)
+        return JointDrive.of_robot(self.keep.robot, names)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from o2o_robot import overlay
 from o2o_robot.config import as_mapping, build
 from o2o_robot.errors import ConfigError, GraphError
 from o2o_robot.jsonfile import read_json, write_json
+from o2o_robot.preflight.arm_names import arm_names_from_file
 from o2o_robot.preflight.ask import ANSWER, ASK, Ask, ask_for
 from o2o_robot.preflight.cameras import read_references, write_references
 from o2o_robot.preflight.examine import Section, examine
@@ -46,7 +47,7 @@ def main(
     state_hz: float = 0.0,
     camera_hz: float = 0.0,
     remap: tuple[str, ...] = (),
-    command: str = "target_pose",
+    command: str = "",
     params: Path | None = None,
     urdf: Path | None = None,
     run_dir: Path = Path("runs"),
@@ -66,7 +67,7 @@ def main(
         cameras: names, with commas; empty for none.
         state_hz: rate asked of joint_states and current_pose; 0: 500 for ur5e, else 100.
         camera_hz: rate asked of each camera; 0: 10 for the twin, else 30.
-        command: the topic by which arm_node moves the arm.
+        command: the topic by which arm_node moves the arm, where it is not the parameter file's.
         remap: topics by another name, like joint_states:=/franka/joint_states.
         params: the robot's parameter file; launch/params/ROBOT.yaml unless told, and arm_node's own where it runs.
         urdf: a URDF file, where robot_description is not published.
@@ -83,11 +84,16 @@ def main(
         robot,
         cameras=tuple(name.strip() for name in cameras.split(",") if name.strip()),
         guard=guard_from_file(robot, settings),
+        arm=arm_names_from_file(settings),
         state_hz=state_hz or STATE_HZ[robot],
         camera_hz=camera_hz or CAMERA_HZ[robot],
     )
     asked = replace(asked, urdf=_text(urdf), references=read_references(references) if references else {})
-    ask, ros_words, environment = ask_for(asked, seconds, command), _ros_words(namespace, remap), _environment()
+    ask, ros_words, environment = (
+        ask_for(asked, seconds, command or asked.arm.command),
+        _ros_words(namespace, remap),
+        _environment(),
+    )
     with Console(stderr=True).status(f"listening for {seconds:g} s"):
         graph = _listen(ask, ros_words, environment) if environment else None
     facts = Facts(graph, machine_facts(run_dir, environment=environment or os.environ))

@@ -18,7 +18,7 @@ from o2o_robot.data.labels import history
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import ConfigError
 from o2o_robot.labelling import words
-from o2o_robot.labelling.by_classifier import judge_store
+from o2o_robot.labelling.by_classifier import Judged, judge_store, judge_store_with
 from o2o_robot.labelling.features import THUMBNAILS, Features, thumbnails
 from o2o_robot.labelling.from_file import read_labels
 from o2o_robot.labelling.opinions import read_opinions, write_opinions
@@ -43,6 +43,8 @@ class Labelling:
     """Learn from the last frames of episodes whose outcome is known, and label the others where that is sure."""
     encoder: Path | None = None
     """What the classifier sees with: RUN of `o2o pretrain-encoder`; small colour thumbnails without one."""
+    reward: Path | None = None
+    """Classify by a classifier of `o2o reward train` that has not seen these episodes, in place of a new one."""
     precision: float = 0.98
     """Share of the classifier's labels that must be right on held-out episodes."""
     page: bool = False
@@ -65,6 +67,7 @@ class Labelling:
             raise ConfigError(f"precision must be 0.5 to 1, got {self.precision:g}; 0.98 lets 2 of 100 labels be wrong")
         for is_alone, name, needs in (
             (self.encoder and not self.classify, "--encoder", "--classify"),
+            (self.reward and not self.classify, "--reward", "--classify"),
             (self.partial and not self.from_file, "--partial", "--from-file"),
             (self.dry_run and not (self.from_file or self.classify), "--dry-run", "--from-file or --classify"),
         ):
@@ -118,16 +121,32 @@ def _from_file(console: Console, store: EpisodeStore, path: Path, labelling: Lab
 
 
 def _by_classifier(console: Console, store: EpisodeStore, labelling: Labelling) -> None:
-    features, what = _features(labelling.encoder)
-    rng = np.random.default_rng(labelling.seed)
-    judged = judge_store(store, features, labelling.precision, rng, console=console)
-    who, at = f"logistic regression on {what}", _now()
-    console.print(f"{who}, learnt from {len(judged.known)} episodes; held out, by episode:")
+    judged, who = _judged(console, store, labelling)
+    at = _now()
     _print(console, words.quality(judged, labelling.precision))
     _print(console, words.doubts(judged))
     if not labelling.dry_run:
         write_opinions(store.path, judged.probability, who=who, at=at)
     console.print(lay_over(store, judged.corrections(who=who, at=at), dry_run=labelling.dry_run))
+
+
+def _judged(console: Console, store: EpisodeStore, labelling: Labelling) -> tuple[Judged, str]:
+    """The opinions, and whose they are."""
+    rng = np.random.default_rng(labelling.seed)
+    if labelling.reward is not None:
+        from o2o_robot.labelling.by_reward import reward_judge  # torch, only where a classifier is given
+
+        judged = judge_store_with(
+            store, reward_judge(labelling.reward), labelling.precision, rng, console=console
+        )
+        who = f"reward {labelling.reward}"
+        console.print(f"{who}, held against {len(judged.known)} episodes whose outcome is known:")
+        return judged, who
+    features, what = _features(labelling.encoder)
+    judged = judge_store(store, features, labelling.precision, rng, console=console)
+    who = f"logistic regression on {what}"
+    console.print(f"{who}, learnt from {len(judged.known)} episodes; held out, by episode:")
+    return judged, who
 
 
 def _features(encoder: Path | None) -> tuple[Features, str]:

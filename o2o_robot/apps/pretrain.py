@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
@@ -48,6 +47,7 @@ from o2o_robot.nets.features import FeatureCache
 from o2o_robot.nets.memory import keep_freed_memory
 from o2o_robot.presets import preset as named_preset
 from o2o_robot.types import Batch, ObservationSpec
+from o2o_robot.yamlfile import read_yaml
 
 WATCH_EVERY, N_PROBE = 200, 256  # updates from one reading to the next, rows of the watched batch
 PREFERRED_PROPRIO = ("tool_position_m", "q_rad")
@@ -262,7 +262,10 @@ def read_settings(preset: str, path: Path | None) -> AlgoConfig:
     config = named_preset(preset)
     if path is None:
         return config
-    changes = yaml.safe_load(path.read_text()) or {}
+    try:
+        changes = read_yaml(path) or {}
+    except OSError as problem:
+        raise ConfigError(f"cannot read the settings {path}: {problem.strerror}; check the path") from None
     if not isinstance(changes, dict):
         raise ConfigError(f"{path} holds a {type(changes).__name__}; it must map setting names to values")
     return settings.build(AlgoConfig, settings.as_mapping(config) | changes, where=str(path))

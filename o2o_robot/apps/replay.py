@@ -32,7 +32,7 @@ def main(
     on: Literal["twin"] = "twin",
     robot: Literal["fr3", "ur5e"] = "fr3",
     task: str = "",
-    clearance_m: float = 0.010,
+    clearance_m: float = 0.002,
     action_scale_m: float = 0.025,
     rate_hz: float = 100.0,
     contacts: bool | None = None,
@@ -48,7 +48,7 @@ def main(
         on: what moves.
         robot: the twin's arm.
         task: the twin's task; the episode's own unless told.
-        clearance_m: of the twin's peg task, as it was recorded.
+        clearance_m: of the twin's peg task, as it was recorded: the demo's is 0.010.
         action_scale_m: metres of tool motion for an action of 1, as it was recorded.
         rate_hz: at which a joint path is sent.
         contacts: whether the twin's arm touches the world; unless told an episode does, and a joint path, whose table

@@ -23,7 +23,7 @@ class TwinTask:
 
     task: str = "peg"  # task of the twin
     max_steps: int = 50  # steps after which an episode has failed
-    clearance_m: float = 0.010  # peg task: gap between peg and hole on each side
+    clearance_m: float = 0.002  # peg task: gap between peg and hole on each side; the demo's is 0.010
     first_seed: int = FIRST_SEED  # seed of the first start; the others follow it
 
     def seeds(self, n: int) -> range:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from o2o_robot.data.bags.db3_file import Db3File
 from o2o_robot.data.bags.mcap_file import McapFile, Message, Topic
 from o2o_robot.data.bags.unpack import SUFFIXES, unpacked, unpacked_message
-from o2o_robot.errors import DataError
+from o2o_robot.errors import ConfigError, DataError
+from o2o_robot.yamlfile import read_yaml
 
 _READERS = (".mcap", ".db3")
 _KNOWN = ".mcap, .db3, both also with .zstd"
@@ -138,14 +137,12 @@ def _numbered_files(folder: Path) -> tuple[Path, ...]:
 
 def _files_of_metadata(folder: Path) -> _Held:
     where = folder / "metadata.yaml"
-    if where.stat().st_size > _MAX_METADATA_BYTES:
-        raise DataError(f"{where}: {where.stat().st_size} bytes is too large for bag metadata")
     try:
-        facts = yaml.load(where.read_text(), Loader=_LOADER)["rosbag2_bagfile_information"]
+        facts = read_yaml(where, max_bytes=_MAX_METADATA_BYTES)["rosbag2_bagfile_information"]
         names = [Path(name).name for name in facts["relative_file_paths"]]
         compression = str(facts.get("compression_format") or "zstd").lower()
         distro = str(facts.get("ros_distro") or (_OLD_DISTRO if int(facts.get("version", 9)) <= _OLD_VERSION else ""))
-    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise DataError(f"{where}: not the metadata of a rosbag2 bag ({type(problem).__name__}: {problem})") from None
     if compression != "zstd":
         raise DataError(f"{folder}: compressed with '{compression}', only zstd is read; try `ros2 bag convert`")
@@ -194,6 +191,3 @@ def _reader(file: Path) -> Iterator[McapFile | Db3File]:
 def _natural(path: Path) -> list[tuple[int, str]]:
     """Sort key by which run_2 comes before run_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from o2o_robot.config import build
 from o2o_robot.data.bags import field_path
 from o2o_robot.errors import ConfigError, DataError
+from o2o_robot.yamlfile import read_yaml
 
 SHIPPED = Path(__file__).parent / "contracts"
 SERVICE_EVENTS = "/_service_event"  # what rosbag2 records a service's calls as (REP 2012)
@@ -225,12 +224,12 @@ def load_contract(name_or_path: str) -> Contract:
     """A shipped contract by name, or one from a YAML file. Raises ConfigError naming the key that is wrong."""
     path = SHIPPED / f"{name_or_path}.yaml" if name_or_path in shipped_contracts() else Path(name_or_path)
     try:
-        settings = yaml.safe_load(path.read_text())
+        settings = read_yaml(path)
     except OSError:
         allowed = ", ".join(shipped_contracts())
         raise ConfigError(f"contract '{name_or_path}': no such file, nor a shipped contract ({allowed})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"contract {path}: not YAML ({problem})") from None
+    except ConfigError as problem:
+        raise ConfigError(f"contract {problem}") from None
     if not isinstance(settings, Mapping):
         raise ConfigError(f"contract {path}: expected a mapping of settings, got {type(settings).__name__}")
     contract = build(Contract, settings, where=f"contract {path}")
@@ -262,8 +261,13 @@ def resolve(contract: Contract, topics: Iterable[str]) -> dict[str, str]:
     return {wanted: fits[0] for wanted, fits in found.items()}
 
 
-def choose_contract(topics: Iterable[str]) -> Contract:
-    """The shipped contract whose topics are all there, the most demanding of several. Raises DataError if none."""
+def choose_contract(
+    topics: Iterable[str], speaks_of: Callable[[], Callable[[Contract], bool]] | None = None
+) -> Contract:
+    """The shipped contract whose topics are all there, the most demanding of several. Raises DataError if none.
+
+    speaks_of(): what to ask of those that are as demanding; the first that it is true of is taken, else the first.
+    """
     names = tuple(topics)
     contracts = [load_contract(name) for name in shipped_contracts()]
     fitting = [each for each in contracts if all(_matches(topic, names) for topic in each.topics)]
@@ -280,7 +284,12 @@ def choose_contract(topics: Iterable[str]) -> Contract:
             f"no shipped contract fits its {len(names)} topics (nearest: '{near.name}', which also needs "
             f"{', '.join(missing)}); write one and pass --contract FILE"
         )
-    return max(fitting, key=lambda each: len(each.topics))
+    most = max(len(each.topics) for each in fitting)
+    best = [each for each in fitting if len(each.topics) == most]
+    if len(best) == 1 or speaks_of is None:
+        return best[0]
+    is_spoken_of = speaks_of()
+    return next((each for each in best if is_spoken_of(each)), best[0])
 
 
 def _matches(wanted: str, names: tuple[str, ...]) -> tuple[str, ...]:

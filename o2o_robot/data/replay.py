@@ -15,8 +15,10 @@ import numpy as np
 from o2o_robot import config
 from o2o_robot.data import replay_cache
 from o2o_robot.data.coreset import choose_episodes
+from o2o_robot.data.episode_book import EpisodeBook
 from o2o_robot.data.fit import require_fit, require_step_fits
 from o2o_robot.data.memmap import FrameMap
+from o2o_robot.data.relabel import Word, ending_of, relabelled, require_word
 from o2o_robot.data.returns import RewardTransform, Tail, mc_returns, require_tail
 from o2o_robot.data.ring import runs
 from o2o_robot.data.store import EpisodeStore
@@ -55,6 +57,7 @@ class ReplayBuffer(Transitions):
         self.capacity_steps, self.tail = int(capacity_steps), tail
         self._cursor = 0  # the row that is written next
         self._steps_added = 0
+        self._book = EpisodeBook(self.capacity_steps)
         self._open_id: str | None = None
         self._open_index = 0
 
@@ -152,6 +155,7 @@ class ReplayBuffer(Transitions):
             self._ring[name][rows[:-1]] = getattr(episode, name)
         self._valid[rows] = np.arange(n_steps + 1) < n_steps
         self._fill_returns(rows[:-1])
+        self._book.begin(str(episode.meta.get("id", "")), str(episode.meta.get("outcome", "")))
         self._advance(n_steps + 1, n_steps)
         self._touched(n_steps + 1)
 
@@ -165,6 +169,7 @@ class ReplayBuffer(Transitions):
         self._require_writable()
         if step.index == 0:
             self._open_id, self._open_index = step.episode, 0
+            self._book.begin(step.episode)
         elif (step.episode, step.index) != (self._open_id, self._open_index):
             due = (
                 f"step {self._open_index} of '{self._open_id}'" if self._open_id is not None else "step 0 of an episode"
@@ -186,6 +191,43 @@ class ReplayBuffer(Transitions):
     def abandon(self) -> None:
         """Forget the running episode's end: its transitions stay, the next Step must have index 0."""
         self._open_id, self._open_index = None, 0
+
+    def leave_out(self, n_steps: int) -> None:
+        """Sample the newest n_steps transitions no more, as though they had not come: an episode that just ended.
+
+        They keep their rows, and count as added.
+        """
+        newest = (self._cursor - 1 - np.arange(min(n_steps + 1, self.capacity_steps))) % self.capacity_steps
+        self._valid[newest] = False
+        self._pools.clear()
+
+    def relabel(self, episode: str, outcome: Word) -> int:
+        """A person's late word on an episode held here: its rewards, end and returns become what a store would say.
+
+        "discard" takes its transitions out; any later word brings them back. The number of its transitions; 0 where it
+        is not here (never was, or its beginning was overwritten). Raises DataError while it is still streaming in.
+        """
+        require_word(outcome)
+        if episode == self._open_id:
+            raise DataError(f"episode '{episode}' is still running; label it once it has ended")
+        entry = self._book.find(episode)
+        rows = self._book.rows(entry) if entry is not None else np.zeros(0, int)
+        if entry is None or not len(rows):
+            return 0
+        columns = [self._ring[name][rows] for name in ("reward", "terminated", "truncated")]
+        entry.recorded = entry.recorded or ending_of(*columns)
+        if outcome == "discard":
+            entry.is_discarded = entry.is_discarded or bool(self._valid[rows].any())
+            self._valid[rows] = False
+        else:
+            after = relabelled(entry.recorded, outcome, recorded_outcome=entry.outcome)
+            for name, column in after._asdict().items():
+                self._ring[name][rows] = column
+            self._valid[rows] |= entry.is_discarded
+            entry.is_discarded = False
+            self._fill_returns(rows)
+        self._pools.clear()
+        return len(rows)
 
     def coreset(self, fraction: float, rng: np.random.Generator) -> ReplayBuffer:
         """A small replay of its own with about `fraction` of the transitions, by whole episodes drawn at random.
@@ -210,6 +252,7 @@ class ReplayBuffer(Transitions):
         state = {f"ring/{name}": _read_only(array[:used]) for name, array in self._ring.items()}
         state["cursor"] = np.array([self._cursor, self._steps_added, self._open_index, self.capacity_steps], np.int64)
         state["open_id"] = _as_bytes(self._open_id or "")
+        state["book"] = _as_bytes(self._book.state().decode())
         return state | {"fingerprint": _as_bytes(self._fingerprint())}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
@@ -231,6 +274,8 @@ class ReplayBuffer(Transitions):
                 array[len(saved) :] = False
         self._cursor, self._steps_added, self._open_index = cursor, steps_added, open_index
         self._open_id = bytes(state["open_id"]).decode() or None
+        book = state.get("book")
+        self._book.load(b"" if book is None else bytes(book), cursor=cursor)
         self._pools.clear()
 
     def _write(self, step: Step, mode: Mode | str | None) -> None:
@@ -254,6 +299,7 @@ class ReplayBuffer(Transitions):
 
     def _advance(self, n_rows: int, n_transitions: int) -> None:
         self._ring["used"][(self._cursor + np.arange(n_rows)) % self.capacity_steps] = True
+        self._book.add(n_rows)
         self._cursor = (self._cursor + n_rows) % self.capacity_steps
         self._steps_added += n_transitions
         self._pools.clear()
@@ -264,6 +310,7 @@ class ReplayBuffer(Transitions):
         for name, column in self._ring.items():
             column[here] = ring[name][rows]
         self._valid[here] = np.arange(len(rows)) < len(rows) - 1
+        self._book.begin("")
         self._advance(len(rows), len(rows) - 1)
 
     def _is_open(self, rows: Array) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from o2o_robot.errors import DataError
-from o2o_robot.labelling.logistic import calibrate, fit, sigmoid
+from o2o_robot.reward.logistic import calibrate, fit, sigmoid
 from o2o_robot.types import Array
 
 MIN_EACH = 10  # fewer successes or failures than this say nothing about the next one

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from o2o_robot.algorithms.config import AlgoConfig
-from o2o_robot.algorithms.encoder_checkpoint import EncoderShape, fill_encoder, read_encoder_facts
+from o2o_robot.algorithms.encoder_checkpoint import config_of, fill_encoder, read_encoder_facts
 from o2o_robot.algorithms.networks import build_encoder
 from o2o_robot.errors import DataError
 from o2o_robot.labelling.features import Features, Frames
@@ -25,7 +23,7 @@ def encoder_features(folder: str | Path) -> Features:
     """
     folder = Path(folder) / "encoder" if (Path(folder) / "encoder").is_dir() else Path(folder)
     shape = read_encoder_facts(folder).shape
-    config = _config(shape)
+    config = config_of(shape)
     spec = ObservationSpec(cameras=shape.cameras, image_size=shape.image_size, proprio=())
     encoder = build_encoder(config, spec).eval()
     fill_encoder(encoder, config, spec, folder)
@@ -57,10 +55,3 @@ def require_fit(spec: ObservationSpec, frames: Mapping[str, Array]) -> None:
     for name in spec.cameras:
         if frames[name].shape[1:3] != (side, side):
             raise DataError(f"frames of {name} are {frames[name].shape[1:3]}, the encoder's {side}x{side}")
-
-
-def _config(shape: EncoderShape) -> AlgoConfig:
-    """Settings of which `shape_of` is this shape; what does not shape the image branches is as it always is."""
-    given = {"encoder": shape.encoder, "image_latent": shape.image_latent, "frame_stack": shape.frame_stack}
-    special = {"convs": shape.convs} if shape.encoder == "conv" else {"n_spatial": shape.n_spatial}
-    return replace(AlgoConfig(), **given, **special)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ import numpy as np
 
 from o2o_robot.data.labels import OutcomeWord
 from o2o_robot.labelling.classifier import Opinion
+from o2o_robot.reward.threshold import MIN_SUPPORT, choose
 from o2o_robot.types import Array
 
-MIN_SUPPORT = 5  # held-out episodes beyond a threshold; fewer prove nothing about its precision
 MARGINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)  # log-odds
 
 
@@ -83,16 +83,6 @@ def _drawn_in(threshold: float, margin: float) -> float:
     """The threshold whose log-odds are higher by margin."""
     inside = min(threshold, 1 - 1e-9)
     return 1 / (1 + (1 - inside) / inside * math.exp(-margin)) if margin else threshold
-
-
-def choose(probability: Array, is_true: Array, precision: float) -> float | None:
-    """The lowest threshold, 0.5 or more, at and above which at least this share is true; None where there is none."""
-    order = np.argsort(-probability, kind="stable")
-    ranked, n_true = probability[order], np.cumsum(is_true[order])
-    size = np.arange(1, len(order) + 1)
-    is_last_of_ties = np.append(ranked[:-1] != ranked[1:], True)
-    is_good = (n_true >= precision * size) & (size >= MIN_SUPPORT) & (ranked >= 0.5) & is_last_of_ties
-    return float(ranked[np.flatnonzero(is_good)[-1]]) if is_good.any() else None
 
 
 def _word(p: float, success: float | None, failure: float | None) -> OutcomeWord | None:

@@ -8,7 +8,7 @@ from o2o_robot.preflight.wanted import Wanted, WantedStream
 
 ASK, ANSWER = "ask.json", "graph.json"
 PARAMETERS = ("use_sim_time", "cmd_timeout", "enforce_command_limits", "update_rate", "auto_arm", "lockstep", "limits")
-GUARD_PREFIX = "guard."
+PREFIXES = ("guard.", "arm.")
 
 
 @dataclass(frozen=True)

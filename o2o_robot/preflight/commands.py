@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from o2o_robot.config import as_mapping
+from o2o_robot.preflight.arm_names import PREFIX, ArmNames, arm_names_from_parameters
 from o2o_robot.preflight.facts import GraphFacts, NodeParameters, Stream
 from o2o_robot.preflight.finding import Finding, Level, graded, unknown
 from o2o_robot.preflight.wanted import COMMAND_OWNER
@@ -26,6 +28,18 @@ def command_is_heard(command: Stream) -> Finding:
     who = [s.node for s in command.subscribers]
     remedy = f"Activate the controller that follows {command.topic or command.name}, or remap the topic to it."
     return graded(f"{command.name}: listener", ", ".join(who) or "nobody", "one", remedy, red=not who)
+
+
+def same_names(graph: GraphFacts, expected: ArmNames) -> Finding:
+    """Whether the running arm_node hears and moves the arm by the topics that were looked at here."""
+    what, parameters = f"{COMMAND_OWNER}: topics", graph.parameters_of(COMMAND_OWNER)
+    found = arm_names_from_parameters(parameters) if parameters else None
+    if found is None:
+        return unknown(what, f"{COMMAND_OWNER} did not tell them")
+    here, there = as_mapping(expected), as_mapping(found)
+    wrong = [f"{PREFIX}{name} is '{there[name]}'" for name in here if here[name] != there[name]]
+    remedy = f"Give --params the file that {COMMAND_OWNER} was started with: other topics were measured here."
+    return graded(what, ", ".join(wrong) or "as looked at", "as looked at", remedy, red=bool(wrong))
 
 
 def arms_itself(graph: GraphFacts, robot: str) -> Finding:

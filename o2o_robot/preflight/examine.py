@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from o2o_robot.preflight import cameras, clocks, commands, limits, machine, streams
+from o2o_robot.preflight import cameras, clocks, commands, limits, machine, nodes, streams
 from o2o_robot.preflight.facts import Facts, GraphFacts, MachineFacts, Stream
 from o2o_robot.preflight.finding import Finding, Level
 from o2o_robot.preflight.wanted import COMMAND_OWNER, Wanted, WantedStream, image_topic
@@ -20,6 +20,7 @@ def examine(facts: Facts, wanted: Wanted) -> tuple[Section, ...]:
         asked = (
             ("arm", tuple(_arm(graph, wanted))),
             ("commands", tuple(_commands(graph, wanted))),
+            ("nodes", tuple(nodes.told(graph))),
             ("cameras", tuple(_cameras(graph, wanted))),
             ("clocks", (clocks.clock_of_the_robot(graph, wanted.robot), clocks.same_clock(graph))),
         )
@@ -55,6 +56,7 @@ def _state(stream: Stream, one: WantedStream, graph: GraphFacts, wanted: Wanted)
 def _commands(graph: GraphFacts, wanted: Wanted) -> Iterator[Finding]:
     yield commands.one_commander(graph.command)
     yield commands.command_is_heard(graph.command)
+    yield commands.same_names(graph, wanted.arm)
     yield commands.arms_itself(graph, wanted.robot)
     yield from commands.commands_expire(graph)
     yield from commands.limits_are_enforced(graph)

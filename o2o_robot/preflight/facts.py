@@ -59,6 +59,18 @@ class NodeParameters:
 
 
 @dataclass(frozen=True)
+class NodeStatus:
+    """What a node last said of itself on /diagnostics, `age_s` before the end. level: diagnostic_msgs' 0 to 3."""
+
+    name: str
+    level: int
+    message: str = ""
+    hardware_id: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class GraphFacts:
     """The graph as one listener saw it.
 
@@ -71,6 +83,7 @@ class GraphFacts:
     focal_px: Mapping[str, float] = field(default_factory=dict)
     joint_names: tuple[str, ...] = ()
     nodes: tuple[NodeParameters, ...] = ()
+    statuses: tuple[NodeStatus, ...] = ()
     urdf: str = ""
     has_clock: bool = False
     clock_rate: float = 1.0

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from o2o_robot.config import as_mapping, build
 from o2o_robot.errors import ConfigError
 from o2o_robot.graph import JOINTS, ROBOTS
+from o2o_robot.preflight.arm_names import ArmNames
 from o2o_robot.safety.guard_config import PRESETS, GuardConfig
+from o2o_robot.yamlfile import read_yaml
 
 COMMAND_OWNER = "arm_node"
+_POSE, _WRENCH = "geometry_msgs/msg/PoseStamped", "geometry_msgs/msg/WrenchStamped"
 STATE_HZ = {"twin": 100.0, "fr3": 100.0, "ur5e": 500.0}
 CAMERA_HZ = {"twin": 10.0, "fr3": 30.0, "ur5e": 30.0}
 """Rates asked for unless told: three states within the guard's 30 ms, a UR's own 500 Hz, a RealSense's usual 30 Hz."""
@@ -22,12 +23,21 @@ CAMERA_HZ = {"twin": 10.0, "fr3": 30.0, "ur5e": 30.0}
 
 @dataclass(frozen=True)
 class WantedStream:
-    """A topic that must be there. hz: its rate, 0 where any will do; required: without it nothing runs."""
+    """A topic that must be there. hz: its rate, 0 where any will do; required: without it nothing runs.
+
+    name: its part in the arm contract; topic: by which name the robot has it, '' where that is the same.
+    """
 
     name: str
     type: str
     hz: float = 0.0
     required: bool = True
+    topic: str = ""
+
+    @property
+    def listened_to(self) -> str:
+        """The topic by which this robot has it; its name where that is nobody's choice."""
+        return self.topic or self.name
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Wanted:
     joints: tuple[str, ...]
     cameras: tuple[str, ...]
     guard: GuardConfig
+    arm: ArmNames = field(default_factory=ArmNames)
     urdf: str = ""
     references: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -49,19 +60,31 @@ class Wanted:
         return next(s for s in self.streams if s.name == name)
 
 
-def wanted(robot: str, *, cameras: tuple[str, ...], guard: GuardConfig, state_hz: float, camera_hz: float) -> Wanted:
-    """The arm contract for `robot`. Raises ConfigError for a robot that the house does not know."""
+def wanted(
+    robot: str,
+    *,
+    cameras: tuple[str, ...],
+    guard: GuardConfig,
+    state_hz: float,
+    camera_hz: float,
+    arm: ArmNames | None = None,
+) -> Wanted:
+    """The arm contract for `robot`, by the names of `arm`. Raises ConfigError for a robot that the house does not know.
+
+    A force sensor that is named must be there: no state is whole without it.
+    """
+    arm = arm or ArmNames()
     if robot not in ROBOTS:
         raise ConfigError(f"no robot '{robot}' (there are {', '.join(ROBOTS)})")
     streams = [
-        WantedStream("joint_states", "sensor_msgs/msg/JointState", state_hz),
-        WantedStream("current_pose", "geometry_msgs/msg/PoseStamped", state_hz),
-        WantedStream("external_wrench", "geometry_msgs/msg/WrenchStamped", state_hz, required=False),
+        WantedStream("joint_states", "sensor_msgs/msg/JointState", state_hz, topic=arm.joint_states),
+        WantedStream("current_pose", _POSE, state_hz, required=bool(arm.current_pose), topic=arm.current_pose),
+        WantedStream("external_wrench", _WRENCH, state_hz, bool(arm.external_wrench), arm.external_wrench),
         WantedStream("task_state", "o2o_msgs/msg/TaskState", required=False),
     ]
     streams += [WantedStream(image_topic(c), "sensor_msgs/msg/Image", camera_hz) for c in cameras]
     streams += [WantedStream(info_topic(c), "sensor_msgs/msg/CameraInfo", required=False) for c in cameras]
-    return Wanted(robot, tuple(streams), tuple(JOINTS[robot]), cameras, guard)
+    return Wanted(robot, tuple(streams), tuple(JOINTS[robot]), cameras, guard, arm)
 
 
 def image_topic(camera: str) -> str:
@@ -75,9 +98,9 @@ def info_topic(camera: str) -> str:
 def guard_from_file(robot: str, path: Path) -> GuardConfig:
     """The guard that launch/params/<robot>.yaml chooses. Raises ConfigError naming the file and what is wrong in it."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = read_yaml(path)
         chosen = document["/**/arm_node"]["ros__parameters"]["guard"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as problem:
+    except (OSError, KeyError, TypeError) as problem:
         told = f"{path}: no arm_node guard settings in it ({type(problem).__name__}: {problem})"
         raise ConfigError(f"{told}; start from the file of that name in launch/params") from None
     return _guard(robot, chosen, where=str(path))

@@ -13,9 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from o2o_robot.diagnostics.calibration import Calibration
-from o2o_robot.diagnostics.interval import wilson
-from o2o_robot.report.gather import EpisodeLine, Facts
-from o2o_robot.report.statistics import rolling_success
+from o2o_robot.report.gather import Facts
 from o2o_robot.report.values import Values
 from o2o_robot.types import Array, Mode
 
@@ -83,37 +81,6 @@ def png(figure: Figure) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=DPI, facecolor="white")
     return out.getvalue()
-
-
-def success(
-    training: Sequence[EpisodeLine],
-    before: Sequence[EpisodeLine],
-    after: Sequence[EpisodeLine],
-    *,
-    window: int,
-    demo_rate: float | None = None,
-) -> Figure:
-    """Success over the environment steps of fine-tuning: rolling rate and band by mode, evaluations at both ends."""
-    figure, (axes,) = grid(1, height_in=3.5)
-    n_steps = max((e.steps_before + e.n_steps for e in training), default=1)
-    for mode, colour in MODE_COLOURS.items():
-        _rolling(axes, [e for e in training if e.mode == mode], mode, colour, window)
-    for episodes, x, colour, label in (
-        (before, -0.015 * n_steps, BEFORE, "evaluation before"),
-        (after, 1.015 * n_steps, AFTER, "evaluation after"),
-    ):
-        _evaluation(axes, episodes, x, colour, label)
-    warmup_end = max((e.steps_before + e.n_steps for e in training if e.mode == Mode.WARMUP.value), default=0)
-    if warmup_end:
-        axes.axvline(warmup_end, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
-        axes.text(warmup_end, 0.02, " learning starts", color=FAINT, fontsize=8, va="bottom")
-    if demo_rate is not None:
-        axes.axhline(demo_rate, color="#b08a3e", linewidth=0.9, linestyle=":", label="demonstrations")
-    axes.set(xlabel="environment steps of fine-tuning", ylabel="success", ylim=(-0.1, 1.1))
-    axes.set_xlim(-0.04 * n_steps, 1.04 * n_steps)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0 %", "25 %", "50 %", "75 %", "100 %"])
-    _legend_above(axes)
-    return figure
 
 
 def reliability(panels: Mapping[str, tuple[Values, Calibration]]) -> Figure:
@@ -234,33 +201,6 @@ def grid(
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharex=sharex, sharey=sharey, width_ratios=width_ratios)
     return figure, list(grid.flat)
-
-
-def _rolling(axes: Axes, episodes: list[EpisodeLine], mode: str, colour: str, window: int) -> None:
-    """Rate and band over the ends of the episodes; a tick for each at the top (success) or the bottom (not)."""
-    if not episodes:
-        return
-    steps = np.array([e.steps_before + e.n_steps for e in episodes])
-    won = np.array([e.is_success for e in episodes])
-    rolled = rolling_success(won, window)
-    axes.fill_between(steps, rolled.lo, rolled.hi, color=colour, alpha=0.16, linewidth=0)
-    axes.plot(steps, rolled.rate, color=colour, label=f"{mode} (latest {window} episodes)")
-    axes.vlines(steps[won], 1.03, 1.075, color=GOOD, linewidth=0.8)
-    axes.vlines(steps[~won], -0.075, -0.03, color=BAD, linewidth=0.8)
-
-
-def _evaluation(axes: Axes, episodes: Sequence[EpisodeLine], x: float, colour: str, label: str) -> None:
-    if not episodes:
-        return
-    k, n = sum(e.is_success for e in episodes), len(episodes)
-    band = wilson(k, n)
-    error = [[k / n - band.lo], [band.hi - k / n]]
-    look: dict[str, Any] = {"fmt": "D", "markersize": 6, "capsize": 4, "linewidth": 1.4}
-    axes.errorbar([x], [k / n], error, color=colour, label=label, zorder=5, clip_on=False, **look)
-
-
-def _legend_above(axes: Axes) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=5, borderaxespad=0.2, handlelength=1.6)
 
 
 def _key(axes: Axes, names: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,20 +18,23 @@ from o2o_robot.report.sections import percent, words
 from o2o_robot.report.values import Values, values
 from o2o_robot.types import Array, Episode
 
-WINDOW = 20
 CHECKPOINTS = {
     "before: pretrained": ("pretrain", "evaluate_pretrained"),
     "after: fine-tuned": ("finetune", "evaluate_finetuned"),
 }
 
 
+LATEST = 30  # episodes of training that a learner's own critic is asked about
+
+
 class Plot(NamedTuple):
-    """A figure as PNG, named as its file; lacks: why there is none."""
+    """A figure as PNG, named as its file; lacks: why there is none. is_photo: a dark page leaves it as it is."""
 
     name: str
     caption: str
     png: bytes = b""
     lacks: str = ""
+    is_photo: bool = False
 
 
 class ValueRow(NamedTuple):
@@ -45,39 +49,22 @@ class ValueRow(NamedTuple):
     gap: str
 
 
-def success(run: RunFacts) -> Plot:
-    training = run.stages["finetune"].episodes
-    before, after = (run.stages[name].episodes for name in ("evaluate_pretrained", "evaluate_finetuned"))
-    demos = run.stages["collect"].episodes
-    caption = (
-        f"Success of the latest {WINDOW} episodes of each mode (of those so far, at its start) with its 95 % Wilson "
-        "band; each episode is a tick, "
-        "green above where it succeeded, red below where it did not. Actions are sampled while training and the mean "
-        "in the evaluations (diamonds, on scenes of their own), so the curve may lie below them. "
-        "Look for a dip where learning starts, and for the gap between the diamonds."
-    )
-    if not (training or before or after):
-        return Plot("success", caption, lacks="no episode of fine-tuning or evaluation")
-    demo_rate = sum(e.is_success for e in demos) / len(demos) if demos else None
-    figure = figures.success(training, before, after, window=WINDOW, demo_rate=demo_rate)
-    return Plot("success", caption, figures.png(figure))
-
-
 def reliability(run: RunFacts) -> tuple[Plot, tuple[ValueRow, ...]]:
     """The figure, and its numbers for all transitions and for those whose return is exact."""
     found, lacks = {}, []
-    for title, (checkpoint, stage) in CHECKPOINTS.items():
+    for title, (checkpoint, stage) in _checkpoints(run).items():
         if not run.stages[stage].has_run:
             lacks.append(f"{words(stage)} has not run")
             continue
         try:
-            found[title] = values(run.store(stage), run.checkpoint(checkpoint))
+            latest = LATEST if stage == "finetune" else None
+            found[title] = values(run.store(stage), run.checkpoint(checkpoint), latest=latest)
         except O2OError as problem:
             lacks.append(f"{title}: {problem}")
     found = {title: v for title, v in found.items() if len(v.q_data)}
     caption = (
         "The critics' minimum at what was executed, against the discounted return that followed, on each policy's own "
-        "evaluation episodes. On the dashed line the critic is right; below it, it promised too much. Hollow points "
+        "episodes. On the dashed line the critic is right; below it, it promised too much. Hollow points "
         "belong to episodes cut by the time limit: nobody saw their future, their last reward stands for it for ever."
     )
     if not found:
@@ -85,6 +72,20 @@ def reliability(run: RunFacts) -> tuple[Plot, tuple[ValueRow, ...]]:
     panels = {title: (v, v.calibration()) for title, v in found.items()}
     plot = Plot("reliability", caption, figures.png(figures.reliability(panels)), "; ".join(lacks))
     return plot, tuple(row for title, v in found.items() for row in _value_rows(title, v))
+
+
+def _checkpoints(run: RunFacts) -> dict[str, tuple[str, str]]:
+    """Which critic is asked about which episodes: of the demo both ends, of one graph what it has."""
+    if run.only_stage == "finetune":
+        return {f"the learner's critic on its latest {LATEST} episodes": ("finetune", "finetune")}
+    return {"the policy that was evaluated": ("pretrain", run.only_stage)} if run.only_stage else CHECKPOINTS
+
+
+def evaluated_by(run: RunFacts) -> tuple[str, str, int | None]:
+    """Checkpoint, stage and latest episodes of the final critic: how `values` is asked about the end of a run."""
+    if run.only_stage or not run.stages["evaluate_finetuned"].episodes:
+        return "finetune", "finetune", LATEST
+    return "finetune", "evaluate_finetuned", None
 
 
 def guard(run: RunFacts) -> Plot:
@@ -114,11 +115,17 @@ def training(run: RunFacts) -> Plot:
         "own steps: Q may step down there although no weight did. Look for a TD loss that stays low after it, and for "
         "Q rising with success. The conservative gap is Cal-QL's and ends offline."
     )
-    offline = [numbers for line in run.offline_metrics if "step" in (numbers := _numbers(line))]
-    online = [numbers for line in run.online_metrics if "update" in (numbers := _numbers(line))]
+    offline = _placed(run.offline_metrics, "step")
+    online = _placed(run.online_metrics, "update")
     if not offline and not online:
         return Plot("training", caption, lacks="no metrics of pretraining or fine-tuning")
     return Plot("training", caption, figures.png(figures.training(offline, online)))
+
+
+def _placed(lines: Sequence[Facts], key: str) -> list[Facts]:
+    """The numbers of those lines that say where on the axis they belong."""
+    numbers = (_numbers(line) for line in lines)
+    return [each for each in numbers if math.isfinite(each.get(key, math.nan))]
 
 
 def filmstrips(run: RunFacts) -> tuple[Plot, ...]:
@@ -154,7 +161,7 @@ def _strip(run: RunFacts, stage: str, title: str, pick: Pick) -> Plot:
         figure = figures.strip(
             film.sheet, times_s=film.times_s, cameras=film.cameras, side_px=film.side_px, gap_px=GAP_PX
         )
-        return Plot(name, f"{title[0].upper()}{title[1:]}, {pick.words}.", figures.png(figure))
+        return Plot(name, f"{title[0].upper()}{title[1:]}, {pick.words}.", figures.png(figure), is_photo=True)
 
     return attempt(name, make)
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from o2o_robot.diagnostics.interval import Interval, wilson
-from o2o_robot.report.gather import STAGES, EpisodeLine, Facts, RunFacts
-from o2o_robot.report.statistics import paired
+from o2o_robot.report.gather import STAGES, EpisodeLine, Facts, RunFacts, Stage
+from o2o_robot.report.statistics import paired, unpaired
+from o2o_robot.types import Mode
 
+LATEST = 50  # episodes that speak for the end of a run without an evaluation of its own
 SURE = 0.05  # the p-value below which a difference is called one
 _PHASES = re.compile(r"phase (\w+) -> (\w+): (.*)", re.DOTALL)
 _CHANGE = re.compile(r"(\w+) (.+?) -> (.+?)(?:, (?=\w+ \S.*? -> )|$)", re.DOTALL)
@@ -34,11 +36,15 @@ class Rate(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """before, after: None where that evaluation is missing. sentences: plain words for what was found."""
+    """before, after: None where that evaluation is missing. sentences: plain words for what was found.
+
+    labels: what the two are; "" where there is no such thing in this kind of run.
+    """
 
     before: Rate | None
     after: Rate | None
     sentences: tuple[str, ...]
+    labels: tuple[str, str] = ("success before fine-tuning", "success after fine-tuning")
 
 
 class PhaseSwitch(NamedTuple):
@@ -54,6 +60,7 @@ class StageRow(NamedTuple):
     wall_s: float | None
     share: float
     n_episodes: int
+    n_discarded: int
     n_steps: int
     success: str
 
@@ -73,13 +80,15 @@ class SettingGroup(NamedTuple):
 
 
 def rate(episodes: Sequence[EpisodeLine]) -> Rate | None:
-    """Success of these episodes, or None where there is none."""
-    k, n = sum(e.is_success for e in episodes), len(episodes)
+    """Success of these episodes but the discarded ones, or None where there is none."""
+    k, n = sum(e.is_success for e in episodes), sum(not e.is_discarded for e in episodes)
     return Rate(k, n, wilson(k, n)) if n else None
 
 
 def headline(run: RunFacts) -> Headline:
     """Success before and after, and whether the difference is more than luck."""
+    if run.only_stage:
+        return _headline_of_one(run)
     before = rate(run.stages["evaluate_pretrained"].episodes)
     after = rate(run.stages["evaluate_finetuned"].episodes)
     sentences = [_how_it_was_trained(run)]
@@ -92,9 +101,33 @@ def headline(run: RunFacts) -> Headline:
     return Headline(before, after, tuple(s for s in sentences if s))
 
 
+def _headline_of_one(run: RunFacts) -> Headline:
+    """Of the folder of one graph: what there is to count in it."""
+    episodes = run.stages[run.only_stage].episodes
+    if run.only_stage != "finetune":
+        label = "demonstrations that succeed" if run.only_stage == "collect" else "success of the policy"
+        return Headline(None, rate(episodes), (), ("", label))
+    warmup, online, evaluated = (
+        [e for e in episodes if e.mode == mode.value] for mode in (Mode.WARMUP, Mode.ONLINE, Mode.EVAL)
+    )
+    before, after = rate(warmup), rate(evaluated[-LATEST:] or online[-LATEST:])
+    labels = ("success of the frozen policy (warm-up)", f"success of the latest {after.n if after else 0} ")
+    labels = (labels[0], labels[1] + ("evaluation episodes" if evaluated else "online episodes"))
+    return Headline(before, after, tuple(s for s in (_how_it_was_trained(run), _chance(before, after)) if s), labels)
+
+
+def _chance(before: Rate | None, after: Rate | None) -> str:
+    """In words, for two rates on different scenes."""
+    if before is None or after is None:
+        return ""
+    p = unpaired(before.successes, before.n, after.successes, after.n)
+    sure = "more than chance explains" if p < SURE else "too few to rule out chance"
+    return f"Between the two: {sure} (Fisher's exact test, two-sided, p = {p:.2g})."
+
+
 def key_facts(run: RunFacts) -> tuple[tuple[str, str], ...]:
     """The numbers of the whole run, those that are known: (what, value with unit)."""
-    s = run.summary
+    s = {**_counted(run), **run.summary}
     wanted = (
         ("task", s.get("task"), ""),
         ("seed", s.get("seed"), ""),
@@ -111,6 +144,26 @@ def key_facts(run: RunFacts) -> tuple[tuple[str, str], ...]:
         ("commands the guard changed", s.get("guard_interventions"), ""),
     )
     return tuple((name, f"{number(value)} {unit}".strip()) for name, value, unit in wanted if value is not None)
+
+
+def _counted(run: RunFacts) -> Facts:
+    """What a summary would say, where the run left none: counted from its episodes and its nodes' last words."""
+    stages = run.stages.values()
+    training = run.stages["finetune"]
+    facts: dict[str, Any] = {
+        "env_steps_warmup": sum(e.n_steps for e in training.episodes if e.mode == Mode.WARMUP.value) or None,
+        "env_steps_online": sum(e.n_steps for e in training.episodes if e.mode == Mode.ONLINE.value) or None,
+        "learner_updates": training.fact("learner_node", "updates"),
+        "robot_s": round(60 * sum(stage.end_min[-1] for stage in stages if stage.episodes), 1) or None,
+    }
+    if run.only_stage:
+        stage = run.stages[run.only_stage]
+        facts |= {"wall_s": stage.fact("policy_node", "wall_s"), "guard_interventions": _guarded(stage)}
+    return facts
+
+
+def _guarded(stage: Stage) -> Any:
+    return stage.fact("arm_node", "interventions", sum(e.steps_changed for e in stage.episodes) or None)
 
 
 def phase_switches(run: RunFacts) -> tuple[PhaseSwitch, ...]:
@@ -145,6 +198,7 @@ def stage_rows(run: RunFacts) -> tuple[StageRow, ...]:
                 wall_s.get(name),
                 wall_s.get(name, 0.0) / longest_s if longest_s else 0.0,
                 len(episodes),
+                sum(e.is_discarded for e in episodes),
                 sum(e.n_steps for e in episodes),
                 found.percent if found else "",
             )
@@ -230,6 +284,8 @@ def _how_it_was_trained(run: RunFacts) -> str:
     online = sum(e.n_steps for e in stage.episodes if e.mode == "online")
     if not warmup + online:
         return ""
+    if run.only_stage:
+        return f"A pretrained policy ran frozen for {warmup} steps and then learned from {online} steps of its own."
     demos = s.get("demo_episodes", len(run.stages["collect"].episodes))
     offline = s.get("offline_steps", run.pretrain_summary.get("updates", "?"))
     return (

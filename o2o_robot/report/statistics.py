@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,3 +56,24 @@ def _sign_test(gained: int, lost: int) -> float:
     n, fewer = gained + lost, min(gained, lost)
     tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
     return min(1.0, 2 * tail)
+
+
+def unpaired(k_first: int, n_first: int, k_second: int, n_second: int) -> float:
+    """Two-sided p-value of two success counts on different scenes: Fisher's exact test; 1 where nothing was tried."""
+    total, n, k = n_first + n_second, n_first, k_first + k_second
+    if not 0 < n < total:
+        return 1.0
+    every = range(max(0, k - (total - n)), min(k, n) + 1)
+    weight = {i: math.comb(n, i) * math.comb(total - n, k - i) for i in every}
+    as_uneven = sum(w for w in weight.values() if w <= weight[k_first])  # whole numbers: no rounding at ties
+    return as_uneven / math.comb(total, k)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """p-values held against several comparisons at once (Holm, Scand. J. Statist. 6 (1979) 65), in their order."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, highest = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, (len(p_values) - rank) * p_values[i])
+        adjusted[i] = min(1.0, highest)
+    return tuple(adjusted)

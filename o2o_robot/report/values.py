@@ -30,8 +30,8 @@ class Values(NamedTuple):
         return calibration(self.q_policy, self.q_data, self.mc_return)
 
 
-def values(store: Path, checkpoint: Path) -> Values:
-    """The critic of `checkpoint` on every transition in `store`, in order.
+def values(store: Path, checkpoint: Path, *, latest: int | None = None) -> Values:
+    """The critic of `checkpoint` on every transition in `store`, or of its `latest` episodes, in order.
 
     Raises CheckpointError, StoreError or DataError where one of them is missing, damaged or does not fit the other.
     """
@@ -40,7 +40,8 @@ def values(store: Path, checkpoint: Path) -> Values:
     with EpisodeStore.open(store) as episodes:
         learner = checkpoints.load(checkpoint)
         parts = []
-        for episode in episodes.episodes():
+        first = 0 if latest is None else max(0, len(episodes) - latest)
+        for episode in map(episodes.read, range(first, len(episodes))):
             returns = mc_returns(episode.reward, episode.terminated, episode.truncated, learner.transform)
             q_policy, q_data = learner.values(_batch(episode, learner.spec, returns))
             is_exact = np.full(len(episode), bool(episode.terminated[-1]))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from o2o_robot.errors import ConfigError
 
 KEEP = 64  # samples kept per stream; two seconds of a 30 Hz camera
+LATE_PERIODS = 5  # a sample further back than this is not late: the newer ones were stamped by a clock gone wrong
 
 
 class Tick(NamedTuple):
@@ -54,8 +55,15 @@ class Assembler:
         self._not_before_ns = not_before_ns
 
     def add(self, stream: str, stamp_ns: int, sample: Any) -> None:
-        """Take a sample. One that is not newer than the stream's last is passed over (a duplicate, or late)."""
+        """Take a sample. One that is not newer than the stream's last is passed over (a duplicate, or late).
+
+        But one that is far behind takes the place of all that are newer: a stamp from the future, or a clock that was
+        set back, must not blind us until time has caught up. Ticks go forward all the same.
+        """
         samples = self._samples[stream]
+        late_ns = LATE_PERIODS * self.period_ns if self.tolerance_ns else 0  # in lockstep nothing comes late
+        if samples and stamp_ns < samples[-1][0] - late_ns:
+            self._samples[stream] = samples = deque((s for s in samples if s[0] < stamp_ns), maxlen=KEEP)
         if not samples or stamp_ns > samples[-1][0]:
             samples.append((stamp_ns, sample))
 

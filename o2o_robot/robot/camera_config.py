@@ -18,7 +18,8 @@ class CameraConfig:
     Empty is the only camera that is plugged in. An exposure, gain or white balance of 0 is left to the camera.
     crop is (left, top, width, height) in pixels of the raw picture, () all of it; policy_size the side of the square
     that the crop is resized to, 0 none. exposure_offset_s is how long the middle of the exposure lies before the
-    driver's own stamp: what `o2o calibrate` measures.
+    driver's own stamp: what `o2o calibrate` measures. calibration is the intrinsics or hand-eye result (.yaml) that
+    CameraInfo and the camera's place are taken from; without one CameraInfo says what the device says of itself.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CameraConfig:
     crop: tuple[int, ...] = ()
     policy_size: int = 0
     exposure_offset_s: float = 0.0
+    calibration: str = ""
     max_age_s: float = 0.5  # an older frame is not handed out: a policy must not act on what was
     first_frame_s: float = 5.0  # a D400 that just opened takes a second or two
     silent_s: float = 1.0  # without a frame for so long it is taken for unplugged

@@ -15,18 +15,18 @@ class Arbiter:
     """
 
     def __init__(self) -> None:
-        self._is_human = False
+        self.is_human = False
         self.is_held = False
 
     def judge(self, source: Source) -> Reason:
         if self.is_held:
             return Reason.HOLD
-        return Reason.TAKEOVER if self._is_human and source != Source.TELEOP else NONE
+        return Reason.TAKEOVER if self.is_human and source != Source.TELEOP else NONE
 
     def moved(self, source: Source) -> None:
         """A command of this source was followed."""
-        self._is_human = self._is_human or source == Source.TELEOP
+        self.is_human = self.is_human or source == Source.TELEOP
 
     def release(self) -> None:
         """The person hands back to the policy."""
-        self._is_human = False
+        self.is_human = False

@@ -11,12 +11,16 @@ from o2o_robot.safety.reason import Reason
 
 HOUR_S = 3600.0
 _FORCE = Reason.FORCE | Reason.FORCE_HARD
+_SHORTER = Reason.STEP_SIZE | Reason.SPEED
 
 
 @dataclass(frozen=True)
 class BudgetRules:
-    """The most of each that is allowed; 0: any number. An intervention is a command that was changed or refused, a
-    force event one whose reasons name force: pressing on, or a hard stop, counted when it begins.
+    """The most of each that is allowed; 0: any number.
+
+    An intervention is a command that was changed or refused, but not one that was only shortened to a profile's step
+    (in warm-up that is every second one, by intent), nor one refused since a person holds or has the arm. A force event
+    is one whose reasons name force: pressing on, or a hard stop, counted when it begins.
     """
 
     interventions_per_episode: int = 100
@@ -28,6 +32,10 @@ class BudgetRules:
         for name, value in vars(self).items():
             if value < 0:
                 raise LimitError(f"{name} must be >= 0, got {value}; {getattr(BudgetRules, name)} is usual, 0 is any")
+
+
+ANY = BudgetRules(0, 0, 0, 0)
+"""Nothing is counted: for a simulated arm, which nobody has to look after."""
 
 
 class Budget:
@@ -57,7 +65,7 @@ class Budget:
 
     def note(self, reasons: int) -> None:
         """One executed action and the guard's reasons (bits of Reason; 0: as asked)."""
-        if reasons:
+        if reasons & ~_SHORTER and reasons != Reason.HOLD and not reasons & Reason.TAKEOVER:
             self._count("interventions")
         self.note_tick(reasons)
 
@@ -82,5 +90,5 @@ class Budget:
         if most and count > most and not self.why_paused:
             self.why_paused = (
                 f"{count} {what} of the guard {within}, allowed {most}; look at the scene and at the guard's reasons, "
-                "then release the run, or go back to an earlier policy"
+                "then arm again, or go back to an earlier policy"
             )

@@ -10,7 +10,7 @@ from o2o_robot.errors import LimitError
 from o2o_robot.safety.arbiter import Arbiter
 from o2o_robot.safety.limit import require_positive
 from o2o_robot.safety.reason import NONE, Reason
-from o2o_robot.types import Action, Source
+from o2o_robot.types import Action, Array, Source
 
 _ROUNDING = 1e-6
 
@@ -49,7 +49,8 @@ class CommandCheck:
 
     def judge(self, now_ns: int, action: Action) -> Reason:
         """The reason against this command, or none: then it is remembered as the last of its source."""
-        reason = self._judge_stamp(now_ns, action) or self._judge_values(action) or self._judge_order(action)
+        reason = self._judge_stamp(now_ns, action) or judge_values(action.values, self._rules.n_values)
+        reason = reason or self._judge_order(action)
         if not reason:
             self._last[action.source] = action
             self.arbiter.moved(action.source)
@@ -64,13 +65,6 @@ class CommandCheck:
             return Reason.BACKWARD_STAMP
         return Reason.STALE_COMMAND if age_s > self._rules.max_age_s else NONE
 
-    def _judge_values(self, action: Action) -> Reason:
-        if np.shape(action.values) != (self._rules.n_values,):
-            return Reason.SHAPE
-        if not np.isfinite(action.values).all():
-            return Reason.NOT_FINITE
-        return Reason.RANGE if np.abs(action.values).max() > 1.0 + _ROUNDING else NONE
-
     def _judge_order(self, action: Action) -> Reason:
         last = self._last.get(action.source)
         if last is not None and action.seq <= last.seq:
@@ -78,3 +72,12 @@ class CommandCheck:
         if last is not None and action.revision < last.revision:
             return Reason.REVISION
         return self.arbiter.judge(action.source)
+
+
+def judge_values(values: Array, n_values: int) -> Reason:
+    """What makes an action's numbers unfit: their count first, since nothing is computed with a million of them."""
+    if np.shape(values) != (n_values,):
+        return Reason.SHAPE
+    if not np.isfinite(values).all():
+        return Reason.NOT_FINITE
+    return Reason.RANGE if np.abs(values).max() > 1.0 + _ROUNDING else NONE

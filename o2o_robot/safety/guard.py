@@ -2,6 +2,7 @@
 
 UNCONFIGURED --first good state--> IDLE --engage--> ARMED --accepted command--> RUN
 ARMED, RUN --cause in STOPPING, or silence--> SOFT_STOP --causes gone, start_episode--> ARMED
+ARMED, RUN, SOFT_STOP --disengage: at rest at once, or SOFT_STOP until it is--> IDLE
 ARMED, RUN, SOFT_STOP --cause in LATCHING, too many recoveries; any state --latch()--> LATCHED --reset, a person--> IDLE
 
 It reduces damage; it is not a certified safety function. It never clears an error of the robot's own controller.
@@ -11,25 +12,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from o2o_robot.errors import ArmError
 from o2o_robot.safety.command_check import CommandCheck, CommandRules
 from o2o_robot.safety.guard_state import GuardState, GuardTimes
 from o2o_robot.safety.limit import Limit, StateCheck, Verdict, pass_through
-from o2o_robot.safety.motion_shaper import MotionShaper
+from o2o_robot.safety.motion_shaper import MotionShaper, ShaperConfig
 from o2o_robot.safety.permits import Permits, PermitTimes
 from o2o_robot.safety.reason import BLIND, LATCHING, NONE, STOPPING, TOLD, WIRE, Reason, names
 from o2o_robot.safety.recoveries import Recoveries
 from o2o_robot.safety.reference import Reference
 from o2o_robot.safety.state_watch import StateTimes, StateWatch, is_finite
+from o2o_robot.safety.takeover import Takeover, TakeoverRules
 from o2o_robot.safety.tally import SafetySnapshot, Tally
 from o2o_robot.safety.target_check import normalised, why_unfit
 from o2o_robot.safety.tracking import TrackingRules, TrackingWatch
 from o2o_robot.safety.watchdog import Watchdog
-from o2o_robot.types import Action, ArmState, Pose
+from o2o_robot.types import Action, ArmState, Pose, Source
 
 _MOVING = (GuardState.ARMED, GuardState.RUN)
 _LIVE = (GuardState.ARMED, GuardState.RUN, GuardState.SOFT_STOP)
+
+
+class PhaseRules(NamedTuple):
+    """What may differ from one phase of a run to the next: see Guard.adopt."""
+
+    limits: tuple[Limit, ...]
+    tick_limits: tuple[Limit, ...]
+    state_checks: tuple[StateCheck, ...]
+    shaping: ShaperConfig | None
+    permit_times: PermitTimes
+    max_recoveries: int
 
 
 class Guard:
@@ -59,6 +73,7 @@ class Guard:
         tracking: TrackingRules | None = None,
         permit_times: PermitTimes | None = None,
         max_recoveries: int = 0,
+        takeover: TakeoverRules | None = None,
     ) -> None:
         self._limits, self._tick_limits = tuple(limits), tuple(tick_limits)
         self._state_checks, self._engage_checks = tuple(state_checks), tuple(engage_checks)
@@ -67,6 +82,7 @@ class Guard:
         self._now_ns: int | None = None
         self._state_watch = StateWatch(state_times, self._clock)
         self._commands = CommandCheck(command_rules)
+        self._takeover = Takeover(takeover or TakeoverRules(), command_rules, self._clock)
         self._silence = Watchdog(times.hold_s, self._clock)
         self._ticks = Watchdog(times.tick_gap_s, self._clock)
         self._trouble = Watchdog(times.resume_s or 1e-9, self._clock)
@@ -77,6 +93,8 @@ class Guard:
         self._tally = Tally()
         self._state = GuardState.UNCONFIGURED
         self._cause = NONE  # of the last stop or latch
+        self._leaves = False  # disarmed in motion: IDLE once at rest
+        self._next: PhaseRules | None = None  # adopted once at rest
 
     @property
     def state(self) -> GuardState:
@@ -91,6 +109,15 @@ class Guard:
     def is_paused(self) -> bool:
         """Whether an operator holds the arm: `pause` was called and `resume` was not."""
         return self._commands.arbiter.is_held
+
+    @property
+    def is_lockstep(self) -> bool:
+        return self._times.lockstep
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no shaped motion is on its way."""
+        return self._reference.is_at_rest
 
     @property
     def must_end_episode(self) -> bool:
@@ -114,18 +141,35 @@ class Guard:
         self._commands.forget()
         self._silence.forget()
         self._ticks.feed()
+        self._leaves = False
         self._reference.start(state.tool)
-        self._state = GuardState.ARMED
+        self._state, self._cause = GuardState.ARMED, NONE
+        self._adopt_at_rest()
 
-    def disengage(self) -> None:
-        """Back to IDLE, whatever went on; a latch stays."""
-        if self._state in _LIVE:
-            self._state = GuardState.IDLE
+    def disengage(self, cause: Reason = NONE) -> None:
+        """Back to IDLE, whatever went on; a latch stays. A shaped motion brakes first, and no command is followed."""
+        if self._state not in _LIVE:
+            return
+        self._tally.note(cause)
+        self._cause = cause | Reason.NOT_ARMED
+        self._leaves = not self._reference.is_at_rest
+        self._state = GuardState.SOFT_STOP if self._leaves else GuardState.IDLE
+
+    def adopt(self, rules: PhaseRules) -> bool:
+        """Take another phase's limits: now, where the arm stands; else commands are refused until it does.
+
+        Whether they hold already. Raises LimitError where they differ in what cannot change (see MotionShaper).
+        """
+        self._next = rules
+        self._adopt_at_rest()
+        return self._next is None
 
     def reset(self) -> None:
-        """A person has looked and takes LATCHED back to IDLE. Does nothing in another state."""
+        """A person has looked and takes LATCHED back to IDLE, once at rest. Does nothing in another state."""
         if self._state is GuardState.LATCHED:
-            self._state = GuardState.IDLE
+            self._leaves = not self._reference.is_at_rest
+            self._state = GuardState.SOFT_STOP if self._leaves else GuardState.IDLE
+            self._cause = NONE
             self._recoveries.forget()
 
     def latch(self, reason: Reason = Reason.ESTOP) -> None:
@@ -136,10 +180,10 @@ class Guard:
 
     def start_episode(self) -> Reason:
         """ARMED, RUN, or a SOFT_STOP whose causes are gone for `resume_s`, to ARMED; else what stands against it."""
-        if self._state is GuardState.SOFT_STOP and self._times.resume_s and not self._trouble.expired:
-            return Reason.SOFT_STOP | self._tally.tick_reasons
         if self._state not in _LIVE:
             return self._why_not_moving()
+        if not self._may_start():
+            return Reason.SOFT_STOP | self._tally.tick_reasons | (self._cause if self._leaves else NONE)
         if self._state is GuardState.SOFT_STOP and not self._recoveries.spend():
             self.latch(Reason.ESTOP | Reason.RECOVERIES)
             return Reason.LATCHED | Reason.RECOVERIES
@@ -147,7 +191,13 @@ class Guard:
         self._silence.forget()
         self._reference.forget()
         self._state = GuardState.ARMED
+        self._adopt_at_rest()
         return NONE
+
+    def _may_start(self) -> bool:
+        """Whether an episode can begin: the causes of a soft stop are gone for `resume_s`."""
+        calm = not self._times.resume_s or self._trouble.expired
+        return self._state in _MOVING or (self._state is GuardState.SOFT_STOP and calm and not self._leaves)
 
     def end_episode(self) -> None:
         """RUN to ARMED: the arm holds, and silence is expected."""
@@ -157,6 +207,24 @@ class Guard:
     def release(self) -> None:
         """The person at the teleop device hands back to the policy."""
         self._commands.arbiter.release()
+
+    def hear_teleop(self, action: Action, now_ns: int, steady_s: float, unfit: Reason = NONE) -> Reason:
+        """An action of a person's device beside the policy: see Takeover. The reason against it, which is counted."""
+        self._set_time(now_ns, steady_s)
+        unfit |= NONE if action.source is Source.TELEOP else Reason.SHAPE | Reason.SOURCE
+        reason = unfit or self._takeover.hear(action, now_ns)
+        if reason:
+            self._tally.note(reason)
+        elif not self._takeover.has_values:
+            self.release()
+        return reason
+
+    def answer(self, proposed: Action, now_ns: int, steady_s: float) -> Action:
+        """What is to be judged in answer to a policy's proposal: a person's values, while they have the arm."""
+        self._set_time(now_ns, steady_s)
+        if self._takeover.gives_back(now_ns):
+            self.release()
+        return self._takeover.answer(proposed, now_ns)
 
     def pause(self) -> None:
         """An operator's hold: the arm comes to rest and every command is refused, until `resume`."""
@@ -169,16 +237,21 @@ class Guard:
 
     # What each command and each tick asks for.
 
-    def check_command(self, action: Action, state: ArmState, now_ns: int, steady_s: float) -> Reason:
+    def check_command(
+        self, action: Action, state: ArmState, now_ns: int, steady_s: float, unfit: Reason = NONE
+    ) -> Reason:
         """Why this command must not be followed, or no reason: the first of clock, state, age, numbers, order, permits.
 
-        A refused command is counted, and the arm is to hold: `hold_pose(state)`.
+        unfit: what its message alone said against it. A refused command is counted, and the arm is to hold:
+        `hold_pose(state)`.
         """
         jumped = self._set_time(now_ns, steady_s)
         reason = jumped or self._judge_state(now_ns, state, ages=True)
-        reason = reason or self._why_not_moving() or self._commands.judge(now_ns, action) or self._permits_now()
+        reason = reason or self._why_not_moving() or self._why_not_yet() or unfit
+        reason = reason or self._commands.judge(now_ns, action) or self._permits_now()
+        if not reason or reason == Reason.TAKEOVER:
+            self._silence.feed()  # a policy that waits for a person to hand back is not silent
         if not reason:
-            self._silence.feed()
             return NONE
         self._settle(reason)
         reason |= Reason.HOLD
@@ -214,14 +287,24 @@ class Guard:
         reasons |= self.permits.judge() | self._judge_tracking(state)
         self._ticks.feed()
         self._settle(reasons)
-        reasons |= self._judge_silence() if ages else NONE
+        reasons |= self._judge_silence() | self._judge_device() if ages else NONE
         reasons |= self._why_not_moving() & ~Reason.NOT_ARMED
         reasons |= Reason.HOLD if reasons & ~TOLD or self._commands.arbiter.is_held else NONE
         if self._state is not GuardState.RUN or reasons & Reason.HOLD:
             self._reference.hold(state, reasons)
         aim = self._aim(state)
         self._tally.tick(reasons | aim.reasons)
-        return Verdict(self._reference.next(aim.target, state), reasons | aim.reasons)
+        told = self._reference.next(aim.target, state)
+        self._adopt_at_rest()
+        self._leave_at_rest()
+        return Verdict(told, reasons | aim.reasons)
+
+    def coast(self, state: ArmState) -> Verdict:
+        """One tick of a stop, without judging: for a process that ends, and hears of the arm no more."""
+        self._reference.hold(state, BLIND)
+        told = self._reference.next(self._reference.target(state), state)
+        self._leave_at_rest()
+        return Verdict(told, Reason.HOLD)
 
     def hold(self, state: ArmState) -> Verdict:
         """Stay at the pose measured now (shaped: where the arm comes to rest), until the next command let through."""
@@ -236,8 +319,11 @@ class Guard:
     def snapshot(self) -> SafetySnapshot:
         """State, reasons, counts and ages, for SafetyState and the run's summary."""
         known, counts = self._tally.counts()
-        reasons = self._tally.tick_reasons | self._tally.command_reasons
-        if self._state in (GuardState.SOFT_STOP, GuardState.LATCHED):
+        # a peer that was lost at the last command may be back: only ticks know
+        reasons = self._tally.tick_reasons | (self._tally.command_reasons & ~Reason.HEARTBEAT)
+        if self._may_start():
+            reasons &= ~Reason.SOFT_STOP  # whoever waits to begin an episode looks for this
+        if self._state not in _MOVING:
             reasons |= self._cause  # it may be long over; who has to reset wants to know it
         ages = (self._silence.age_s, self._state_watch.age_s)
         reasons &= WIRE
@@ -301,6 +387,25 @@ class Guard:
             self._state, self._cause = GuardState.SOFT_STOP, Reason.STALE_COMMAND
         return Reason.STALE_COMMAND
 
+    def _judge_device(self) -> Reason:
+        """A device that moved the arm and fell silent: the arm holds until the policy may go on."""
+        silent = self._commands.arbiter.is_human and self._takeover.fell_silent(self._now_ns or 0)
+        return Reason.STALE_COMMAND | Reason.TAKEOVER if silent else NONE
+
+    def _adopt_at_rest(self) -> None:
+        if self._next is None or self._state is GuardState.RUN or not self._reference.is_at_rest:
+            return
+        rules, self._next = self._next, None
+        self._reference.rebound(rules.shaping)
+        self._limits, self._tick_limits, self._state_checks = rules.limits, rules.tick_limits, rules.state_checks
+        self.permits.times = rules.permit_times
+        self._recoveries.allow(rules.max_recoveries)
+
+    def _leave_at_rest(self) -> None:
+        if self._leaves and self._reference.is_at_rest:
+            self._leaves = False
+            self._state = GuardState.IDLE if self._state is GuardState.SOFT_STOP else self._state
+
     def _settle(self, reasons: Reason) -> None:
         """Change state as the reasons demand. Before ARMED nothing moves, so nothing is stopped or latched."""
         if reasons & (LATCHING | STOPPING):
@@ -315,6 +420,10 @@ class Guard:
             return NONE
         stopped = {GuardState.SOFT_STOP: Reason.SOFT_STOP, GuardState.LATCHED: Reason.LATCHED}
         return stopped.get(self._state, Reason.NOT_ARMED)
+
+    def _why_not_yet(self) -> Reason:
+        """Limits of another phase wait for the arm to stand."""
+        return Reason.HOLD if self._next is not None else NONE
 
     def _send(self, verdict: Verdict) -> Verdict:
         self._state = GuardState.RUN

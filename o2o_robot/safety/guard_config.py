@@ -13,7 +13,7 @@ from o2o_robot.safety.body import BodyInside, BodyPoints
 from o2o_robot.safety.command_check import CommandRules
 from o2o_robot.safety.force import HardForce, SoftForce
 from o2o_robot.safety.force_spike import ForceSpike
-from o2o_robot.safety.guard import Guard
+from o2o_robot.safety.guard import Guard, PhaseRules
 from o2o_robot.safety.guard_state import GuardTimes
 from o2o_robot.safety.half_spaces import HalfSpaces, planes
 from o2o_robot.safety.joint_motion import JointMotion
@@ -28,6 +28,7 @@ from o2o_robot.safety.seen_arm import seen
 from o2o_robot.safety.singularity import Condition, Singularity
 from o2o_robot.safety.state_watch import StateTimes
 from o2o_robot.safety.step_size import StepSize, tool_speed
+from o2o_robot.safety.takeover import TakeoverRules
 from o2o_robot.safety.tracking import TrackingRules
 from o2o_robot.safety.workspace import WorkspaceBox
 
@@ -46,6 +47,7 @@ class GuardConfig:
     shaped: ticks tell the arm where to be, within max_acceleration_*, max_jerk_* and the shares of the joints' own;
     shaping_s and smoothing_s: see MotionShaper. deadman_s to learner_s: see PermitTimes; 0: not asked for.
     max_recoveries: soft stops left by a new episode in ten minutes, before it latches; 0: any number.
+    resume_after_teleop: see TakeoverRules.
     lockstep: physics waits for commands; only where nothing but a simulator can move. There motion is not shaped.
     """
 
@@ -96,6 +98,7 @@ class GuardConfig:
     actor_s: float = 0.0
     recorder_s: float = 0.0
     learner_s: float = 0.0
+    resume_after_teleop: str = "release"
     max_kinematic_error_m: float = 0.01
     n_values: int = 3
     lockstep: bool = False
@@ -166,17 +169,31 @@ PRESETS = {"twin": twin, "fr3": fr3, "ur5e": ur5e}
 
 def build_guard(config: GuardConfig) -> Guard:
     """The guard of these settings. Raises ConfigError or LimitError, naming the setting, where they are impossible."""
-    shaped = config.shaped and not config.lockstep
+    rules, shaped = phase_rules(config), _is_shaped(config)
     return Guard(
-        limits(config),
+        rules.limits,
         times=_times(config, shaped),
         state_times=StateTimes(config.state_stop_s, config.state_latch_s, config.frozen_state_s, config.max_future_s),
         command_rules=CommandRules(config.n_values, config.max_observation_age_s, config.max_future_s),
-        state_checks=_state_checks(config),
+        state_checks=rules.state_checks,
         engage_checks=(KinematicsAgree(_with_tool(config), config.max_kinematic_error_m),),
-        tick_limits=_places(config) if shaped else (),
-        shaper=_shaper(config) if shaped else None,
+        tick_limits=rules.tick_limits,
+        shaper=MotionShaper(rules.shaping, JointPrediction(_with_tool(config))) if rules.shaping else None,
         tracking=_tracking(config) if shaped and config.max_tracking_m else None,
+        permit_times=rules.permit_times,
+        max_recoveries=rules.max_recoveries,
+        takeover=TakeoverRules(config.resume_after_teleop),
+    )
+
+
+def phase_rules(config: GuardConfig) -> PhaseRules:
+    """What `Guard.adopt` takes of these settings. Raises as build_guard does."""
+    shaped = _is_shaped(config)
+    return PhaseRules(
+        limits=limits(config),
+        tick_limits=_places(config) if shaped else (),
+        state_checks=_state_checks(config),
+        shaping=shaper_config(config) if shaped else None,
         permit_times=_permit_times(config),
         max_recoveries=config.max_recoveries,
     )
@@ -233,8 +250,8 @@ def shaper_config(config: GuardConfig) -> ShaperConfig:
     )
 
 
-def _shaper(config: GuardConfig) -> MotionShaper:
-    return MotionShaper(shaper_config(config), JointPrediction(_with_tool(config)))
+def _is_shaped(config: GuardConfig) -> bool:
+    return config.shaped and not config.lockstep
 
 
 def _times(config: GuardConfig, shaped: bool) -> GuardTimes:

@@ -142,6 +142,13 @@ class MotionShaper:
         self._points[:, :3], self._points[:, 3:] = pose.position_m, 0.0
         self._out = pose
 
+    def rebound(self, config: ShaperConfig) -> None:
+        """Other speeds, accelerations and jerks from the next tick on. Raises LimitError for other windows."""
+        same = ("dt_s", "n_window", "n_smooth")
+        if any(getattr(config, name) != getattr(self._config, name) for name in same):
+            raise LimitError("shaping_s, smoothing_s and tick_period_s cannot change while the guard runs; restart it")
+        self._config = config
+
     def stand(self) -> Pose:
         """Where the arm comes to rest if it is stopped now, as fast as acceleration and jerk allow."""
         return self._pose_of(self._points[0])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from o2o_robot.errors import LimitError
 from o2o_robot.safety.reason import NONE, Reason
-from o2o_robot.safety.watchdog import Watchdog
 
 
 class RobotMode(enum.Enum):
@@ -47,7 +47,7 @@ class PermitTimes:
 
 
 class Permits:
-    """Remembers what was heard; what is asked for and was never heard is not there.
+    """Remembers what was heard, asked for or not; what is asked for and was never heard is not there.
 
     permits.hear_deadman(held)          # each message of the switch
     permits.hear_mode(RobotMode.MOVE)   # each state of the robot
@@ -56,47 +56,46 @@ class Permits:
     """
 
     def __init__(self, times: PermitTimes, clock: Callable[[], float]) -> None:
-        def dog(timeout_s: float) -> Watchdog | None:
-            return Watchdog(timeout_s, clock) if timeout_s else None
-
-        self._deadman, self._mode_news = dog(times.deadman_s), dog(times.robot_mode_s)
-        silences = {Peer.ACTOR: times.actor_s, Peer.RECORDER: times.recorder_s, Peer.LEARNER: times.learner_s}
-        self._peers = {peer: watchdog for peer, s in silences.items() if (watchdog := dog(s))}
-        self._mode = RobotMode.OTHER
+        self.times = times  # of another phase: set it
+        self._clock = clock
+        self._heard_s: dict[str, float] = {}
+        self._mode: RobotMode | None = None
 
     def hear_deadman(self, held: bool) -> None:
         """The switch says whether it is held; let go counts at once, a lost message after its time."""
-        if self._deadman:
-            (self._deadman.feed if held else self._deadman.forget)()
+        self._heard_s["deadman"] = self._clock() if held else -math.inf
 
     def hear_mode(self, mode: RobotMode) -> None:
         """The robot's controller says what it is at."""
         self._mode = mode
-        if self._mode_news:
-            self._mode_news.feed()
+        self._heard_s["robot_mode"] = self._clock()
 
     def hear_peer(self, peer: Peer) -> None:
         """A heartbeat."""
-        if peer in self._peers:
-            self._peers[peer].feed()
+        self._heard_s[peer.value] = self._clock()
 
     def judge(self) -> Reason:
         """Every reason against motion, and LEARNER_LOST, which only ends the episode."""
         return self._judge_person() | self._judge_robot() | self._judge_peers()
 
     def _judge_person(self) -> Reason:
-        return Reason.DEADMAN if self._deadman and self._deadman.expired else NONE
+        return Reason.DEADMAN if self._is_lost("deadman") else NONE
 
     def _judge_robot(self) -> Reason:
-        if self._mode is RobotMode.REFLEX:  # whoever tells of a reflex is believed, asked or not
+        """Whoever tells of a reflex, or of a robot that cannot move, is believed, asked or not."""
+        if self._mode is RobotMode.REFLEX:
             return Reason.ESTOP | Reason.REFLEX
-        lost = self._mode_news and (self._mode is not RobotMode.MOVE or self._mode_news.expired)
-        return Reason.DEADMAN | Reason.ROBOT_MODE if lost else NONE
+        cannot = self._mode is RobotMode.OTHER or self._is_lost("robot_mode")
+        return Reason.DEADMAN | Reason.ROBOT_MODE if cannot else NONE
 
     def _judge_peers(self) -> Reason:
         reasons = NONE
-        for peer, heard in self._peers.items():
-            if heard.expired:
+        for peer in Peer:
+            if self._is_lost(peer.value):
                 reasons |= Reason.HEARTBEAT
                 reasons |= Reason.LEARNER_LOST if peer is Peer.LEARNER else Reason.PEER_LOST
         return reasons
+
+    def _is_lost(self, name: str) -> bool:
+        timeout_s: float = getattr(self.times, f"{name}_s")
+        return timeout_s > 0 and self._clock() - self._heard_s.get(name, -math.inf) > timeout_s

@@ -7,11 +7,14 @@ policy meets in warm-up a slower arm than online.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from o2o_robot.errors import ConfigError
 from o2o_robot.safety.guard_config import GuardConfig
+from o2o_robot.types import Mode
 
 UPPER = (
     "max_step_m",
@@ -76,6 +79,38 @@ def profiled(preset: GuardConfig, profile: str) -> GuardConfig:
     if profile not in PROFILES:
         raise ConfigError(f"no safety profile '{profile}' (there are {', '.join(PROFILES)}, or '' for the preset)")
     return PROFILES[profile](preset)
+
+
+OF_MODE = {Mode.WARMUP: "warmup", Mode.ONLINE: "online", Mode.EVAL: "eval", Mode.DEMO: "teleop"}
+"""The profile of each mode of episodes. Who demonstrates, by whatever device, is treated as a person."""
+
+
+def profile_of(mode: str) -> str:
+    """The profile of an episode's mode; the tightest for a mode that nobody knows."""
+    return next((profile for known, profile in OF_MODE.items() if known.value == mode), "warmup")
+
+
+def phase_configs(preset: GuardConfig, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, GuardConfig]:
+    """The settings of every profile, each with a cell's own changes (profile -> setting -> value).
+
+    Raises ConfigError for a profile or a setting there is not, and where a profile would allow more than the preset.
+    """
+    if unknown := sorted(set(changes) - set(PROFILES)):
+        raise ConfigError(f"no safety profile '{unknown[0]}' (there are {', '.join(PROFILES)})")
+    return {name: _changed(preset, name, changes.get(name, {})) for name in PROFILES}
+
+
+def _changed(preset: GuardConfig, name: str, changes: Mapping[str, Any]) -> GuardConfig:
+    for setting in changes:
+        if setting not in (*UPPER, *LOWER):
+            near = difflib.get_close_matches(setting, (*UPPER, *LOWER), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"a profile sets {', '.join((*UPPER, *LOWER))}"
+            raise ConfigError(f"profile {name}: no setting '{setting}'; {hint}")
+    config = replace(profiled(preset, name), **changes)
+    if wider := looser(config, preset):
+        told = f"{wider[0]} is {getattr(config, wider[0])}, the preset's {getattr(preset, wider[0])}"
+        raise ConfigError(f"profile {name} allows more than the preset: {told}; change the preset, or this back")
+    return config
 
 
 def looser(inner: GuardConfig, outer: GuardConfig) -> tuple[str, ...]:

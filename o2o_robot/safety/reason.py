@@ -54,6 +54,10 @@ class Reason(enum.IntFlag):
     LEARNER_LOST = 1 << 38  # with HEARTBEAT
     RECOVERIES = 1 << 39  # with ESTOP: too many soft stops
     LATE_TICK = 1 << 40  # alone: only counted
+    BUDGET = 1 << 41  # with NOT_ARMED: so much had to be changed that a person is to look
+    INTRUDER = 1 << 42  # with ESTOP: somebody else publishes on a topic that moves the arm
+    FRAME = 1 << 43  # with SHAPE: of another frame than the arm's base
+    SOURCE = 1 << 44  # with SHAPE: from nobody there is
 
 
 NONE = Reason(0)
@@ -103,6 +107,10 @@ _WORDS = {
     Reason.TRACKING: "arm does not follow",
     Reason.BODY: "body of the arm",
     Reason.RECOVERIES: "too many recoveries",
+    Reason.BUDGET: "budget of interventions spent",
+    Reason.INTRUDER: "somebody else commands the arm",
+    Reason.FRAME: "frame of another base",
+    Reason.SOURCE: "unknown source",
 }
 
 

@@ -17,10 +17,15 @@ class Recoveries:
     """
 
     def __init__(self, most: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._at_s: deque[float] = deque()
+        self.allow(most)
+
+    def allow(self, most: int) -> None:
+        """From now on so many, counting those that were."""
         if most < 0:
             raise LimitError(f"max_recoveries must be >= 0, got {most}; 5 in ten minutes is usual, 0 counts none")
-        self._most, self._clock = most, clock
-        self._at_s: deque[float] = deque()
+        self._most = most
 
     def spend(self) -> bool:
         """One more, if it is allowed."""

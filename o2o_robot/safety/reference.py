@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from o2o_robot.safety.motion_shaper import MotionShaper
+from o2o_robot.errors import LimitError
+from o2o_robot.safety.motion_shaper import MotionShaper, ShaperConfig
 from o2o_robot.safety.reason import BLIND, Reason
 from o2o_robot.safety.state_watch import is_finite
 from o2o_robot.types import ArmState, Pose
@@ -31,6 +32,18 @@ class Reference:
     def told(self) -> Pose | None:
         """The shaper's last output: what the arm should be near to. None without a shaper or before the first."""
         return self._shaper.pose if self._shaper else None
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is on its way. Without a shaper the arm is told where to be at once."""
+        return self._shaper is None or self._shaper.pose is None or self._shaper.is_at_rest
+
+    def rebound(self, shaping: ShaperConfig | None) -> None:
+        """Other bounds of the motion. Raises LimitError where shaping itself would be switched on or off."""
+        if (shaping is None) != (self._shaper is None):
+            raise LimitError("shaped cannot change while the guard runs; restart it")
+        if self._shaper and shaping:
+            self._shaper.rebound(shaping)
 
     def seen(self, tool: Pose) -> None:
         self._seen = tool

@@ -47,6 +47,10 @@ class Tally:
         self._counts.update(names(reasons & ~self.tick_reasons))
         self.tick_reasons = reasons
 
+    def note(self, reasons: Reason) -> None:
+        """Something that was refused beside commands and ticks."""
+        self._counts.update(names(reasons))
+
     def counts(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Names of all reasons ever counted, in alphabetical order, and their counts."""
         known = sorted(self._counts)

@@ -29,6 +29,7 @@ class CartesianImpedance:
         self, model: mujoco.MjModel, config: ImpedanceConfig, joints: ArmJoints, posture_rad: np.ndarray
     ) -> None:
         self._model, self._config, self.posture_rad = model, config, posture_rad
+        self.posture_gains = config.posture_nm_rad, config.posture_nms_rad
         self._q, self._v = joints.q, joints.v
         self._site = model.site("tool").id
         w = np.repeat([config.position_rad_s, config.rotation_rad_s], 3)
@@ -66,8 +67,8 @@ class CartesianImpedance:
             error[:3] *= limit / length
         q_rad, dq_rad = data.qpos[self._q], data.qvel[self._v]
         a = reference.acceleration + self._stiffness * error + self._damping * (reference.rate - self._J @ dq_rad)
-        c = self._config
-        posture = c.posture_nm_rad * (self.posture_rad - q_rad) - c.posture_nms_rad * dq_rad
+        nm_rad, nms_rad = self.posture_gains
+        posture = nm_rad * (self.posture_rad - q_rad) - nms_rad * dq_rad
         return data.qfrc_bias[self._v] + self._force_map @ a + self._posture_map @ posture
 
     def tool_wrench(self, external_nm: np.ndarray) -> np.ndarray:

@@ -33,15 +33,14 @@ class Placement(NamedTuple):
 def read_placement(path: Path) -> Placement:
     """The camera of a result file. Raises ConfigError, or CalibrationError naming the entry that is wrong."""
     try:
+        from o2o_calibration.lens import lens_of
         from o2o_calibration.results import camera_place
     except ImportError as problem:
         raise ConfigError(
             f"{path}: reading calibration results needs {problem.name}; pip install 'o2o_robot[calibration]'"
         ) from None
     place = camera_place(path)
-    fx_px, fy_px, cx_px, cy_px = (float(place.K[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
-    lens = Intrinsics(place.width, place.height, fx_px, fy_px, cx_px, cy_px, tuple(place.distortion.tolist()))
-    return Placement(place.name, place.parent, place.T_parent_cam, lens)
+    return Placement(place.name, place.parent, place.T_parent_cam, lens_of(place))
 
 
 def place_cameras(model: mujoco.MjModel, files: Sequence[str], image_size: int) -> None:

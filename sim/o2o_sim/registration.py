@@ -6,11 +6,11 @@ from typing import Any
 
 IDS: dict[str, dict[str, Any]] = {
     "o2o/Peg-v0": {"task": "peg"},
-    "o2o/TightPeg-v0": {"task": "peg", "clearance_m": 0.002},
+    "o2o/LoosePeg-v0": {"task": "peg", "clearance_m": 0.010},
     "o2o/Reach-v0": {"task": "reach"},
     "o2o/Lift-v0": {"task": "lift"},
     "o2o/PegUR5e-v0": {"task": "peg", "robot": "ur5e"},
-    "o2o/TightPegUR5e-v0": {"task": "peg", "robot": "ur5e", "clearance_m": 0.002},
+    "o2o/LoosePegUR5e-v0": {"task": "peg", "robot": "ur5e", "clearance_m": 0.010},
     "o2o/ReachUR5e-v0": {"task": "reach", "robot": "ur5e"},
     "o2o/LiftUR5e-v0": {"task": "lift", "robot": "ur5e"},
 }

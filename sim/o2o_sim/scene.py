@@ -9,6 +9,7 @@ import numpy as np
 from o2o_robot.errors import ConfigError
 from o2o_sim.config import TwinConfig
 from o2o_sim.engine import mujoco
+from o2o_sim.fitted import fit_joints
 from o2o_sim.joints import ArmJoints, arm_joints
 from o2o_sim.placement import place_cameras
 from o2o_sim.randomize_looks import add_looks
@@ -51,6 +52,7 @@ def build_model(config: TwinConfig, task: Task, robot: RobotModel = FR3) -> mujo
         spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
     model = _compiled(spec, config, robot)
     place_cameras(model, config.placements, config.image_size)
+    fit_joints(model, config.fitted, ARM)
     return model
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from o2o_robot.config import build
 from o2o_robot.errors import ConfigError
+from o2o_robot.yamlfile import read_yaml
 
 T = TypeVar("T")
 
@@ -31,11 +30,9 @@ def names(shipped: Path) -> tuple[str, ...]:
 
 def _read(path: Path, allowed: tuple[str, ...]) -> Mapping[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text()) or {}
+        settings = read_yaml(path) or {}
     except OSError:
         raise ConfigError(f"no settings '{path}'; give the path of a file, or one of {', '.join(allowed)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(problem).split())}") from None
     if not isinstance(settings, Mapping):
         raise ConfigError(f"{path} holds {type(settings).__name__}, not a map of settings")
     return settings

@@ -13,6 +13,7 @@ from o2o_robot.robot.rotation import matrix_from_quat
 from o2o_robot.types import ArmState, Pose, TaskState
 from o2o_sim.config import TwinConfig
 from o2o_sim.engine import mujoco
+from o2o_sim.fitted import settled
 from o2o_sim.gripper import Gripper
 from o2o_sim.impedance import REFRESH_SUBSTEPS, CartesianImpedance
 from o2o_sim.inverse import place_tool
@@ -60,7 +61,7 @@ class Twin:
     """
 
     def __init__(self, config: TwinConfig | None = None) -> None:
-        self.config = config or TwinConfig()
+        self.config = settled(config or TwinConfig())
         self.robot = robot_model(self.config.robot)
         self._task = make_task(self.config, facing=self.robot.facing)
         self._model = build_model(self.config, self._task, self.robot)
@@ -146,9 +147,15 @@ class Twin:
         self._update_poses()
         self._start_sensing()
 
-    def lean(self, q_rad: np.ndarray) -> None:
-        """Make joints (n,) the posture that what the tool leaves free is pulled to; `reset` makes it the ready pose."""
+    def lean(self, q_rad: np.ndarray, *, firmly: bool = False) -> None:
+        """Make joints (n,) the posture that what the tool leaves free is pulled to; `reset` makes it the ready pose.
+
+        firmly: as a joint controller would, to a milliradian, where the usual pull leaves joint friction its way.
+        """
+        c = self.config.impedance
         self._control.posture_rad = np.array(q_rad, float)
+        usual = c.posture_nm_rad, c.posture_nms_rad
+        self._control.posture_gains = (c.firm_nm_rad, c.firm_nms_rad) if firmly else usual
 
     def snapshot(self) -> Snapshot:
         """The state now, to come back to with `restore`."""

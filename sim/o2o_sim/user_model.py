@@ -14,8 +14,8 @@ An arm without a gripper gives `mount` (a site or a body) in place of `tool` and
 there: the peg, or a parallel gripper. Actuators may be motors or position servos; servos are made motors of the same
 strength, since the twin's impedance controller commands torques. The base must stand at the model's origin.
 
-MuJoCo reads the MJCF and whatever it includes (meshes, other files), wherever on this machine they are: treat a model
-as you would a program, and load none that you do not trust. The map itself can only name parts, not run anything.
+The map can only name parts, not run anything. The model may name files of its own folder (model_check.py); MuJoCo's
+parsers of XML and meshes are C code that was not written against hostile files: load no model that you do not trust.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from o2o_robot.config import build
 from o2o_robot.errors import ConfigError
+from o2o_robot.yamlfile import read_yaml
+from o2o_sim.model_check import check_model
 from o2o_sim.robots import GripperModel, Place, RobotModel
 
 _PARTS = {"mount": Place, "tool": Place, "gripper": GripperModel}
@@ -48,11 +48,9 @@ def load(path: Path) -> RobotModel:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text())
+        settings = read_yaml(path)
     except OSError as problem:
         raise ConfigError(f"cannot read the name map {path}: {problem.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(problem).split())}") from None
     if not isinstance(settings, dict):
         raise ConfigError(f"{path} holds {type(settings).__name__}, not a map; it starts like 'mjcf: my_arm.xml'")
     return settings
@@ -62,4 +60,5 @@ def _model_file(path: Path, settings: Mapping[str, Any]) -> Path:
     file = path.parent / str(settings["mjcf"])
     if not file.is_file():
         raise ConfigError(f"{path}: no model at {file}; mjcf is a path from the map's own folder")
+    check_model(file)
     return file

@@ -11,7 +11,9 @@ import yaml
 from o2o_calibration import results
 from o2o_calibration.errors import CalibrationError
 from o2o_calibration.geometry import from_vector
+from o2o_calibration.lens import calibrated
 from o2o_calibration.results import CameraPlace, camera_place, latest, load, path_of, save
+from o2o_robot.robot.rotation import matrix_from_quat
 
 PLACE = CameraPlace(
     "wrist",
@@ -94,3 +96,20 @@ def test_a_result_of_another_kind_has_no_camera(tmp_path):
 
 def test_software_names_what_computed_the_result():
     assert {"o2o_robot", "git_revision", "opencv", "scipy", "numpy"} == set(results.software())
+
+
+def test_a_result_serves_the_camera_and_size_that_it_was_measured_with_and_no_other(tmp_path):
+    path = save(tmp_path / "a.yaml", facts())
+    found = calibrated(path, camera="wrist", size_px=(640, 480))
+    assert (found.lens.fx_px, found.lens.cy_px, found.lens.distortion[1]) == (607.5, 243.2, -0.1)
+    assert found.parent == "tool"
+    assert np.abs(matrix_from_quat(found.pose.quat_xyzw) - PLACE.T_parent_cam[:3, :3]).max() < 1e-6
+    with pytest.raises(CalibrationError, match="is of camera 'wrist', not of 'front'"):
+        calibrated(path, camera="front", size_px=(640, 480))
+    with pytest.raises(CalibrationError, match="at 640x480 pixels, 'wrist' gives 1280x720"):
+        calibrated(path, camera="wrist", size_px=(1280, 720))
+
+
+def test_a_lens_alone_has_no_place(tmp_path):
+    path = save(tmp_path / "a.yaml", {**facts(T_parent_cam=None), "what": "intrinsics"})
+    assert calibrated(path, camera="wrist", size_px=(640, 480)).pose is None

@@ -46,8 +46,8 @@ def test_known_parameters_are_found_within_ten_per_cent_and_within_twice_their_i
         value, half = found.parameters[name]
         assert value == pytest.approx(truth, rel=0.10), name
         assert abs(value - truth) <= 2 * half, name
-    assert found.rms_after_rad == pytest.approx(5e-4, rel=0.15)
-    assert found.rms_before_rad > 10 * found.rms_after_rad
+    assert found.rms_after == pytest.approx(5e-4, rel=0.15)
+    assert found.rms_before > 10 * found.rms_after
 
 
 def test_a_parameter_that_the_motion_leaves_open_is_refused_by_name(drive):

@@ -13,12 +13,14 @@ from rich.console import Console
 
 from o2o_robot.data.labels import Correction
 from o2o_robot.errors import DataError
-from o2o_robot.labelling import classifier, logistic, thresholds
+from o2o_robot.labelling import classifier, thresholds
 from o2o_robot.labelling.by_classifier import judge_store, judge_store_with
 from o2o_robot.labelling.classifier import N_FOLDS, stratified_folds
 from o2o_robot.labelling.features import last_frames, thumbnails
 from o2o_robot.labelling.overview import DOUBTFUL
-from o2o_robot.labelling.thresholds import choose, decide, side
+from o2o_robot.labelling.thresholds import decide, side
+from o2o_robot.reward import logistic
+from o2o_robot.reward.threshold import choose
 
 QUIET = Console(quiet=True)
 

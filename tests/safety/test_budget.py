@@ -19,8 +19,20 @@ def test_within_its_budget_a_run_goes_on_and_actions_as_asked_cost_nothing():
     for _ in range(100):
         spent.note(0)
     for _ in range(3):
-        spent.note(Reason.STEP_SIZE)
+        spent.note(Reason.WORKSPACE)
     assert spent.why_paused == ""
+
+
+def test_a_step_that_was_only_shortened_or_refused_for_a_person_is_no_intervention():
+    spent, _ = budget()
+    for _ in range(100):
+        spent.note(Reason.STEP_SIZE | Reason.SPEED)
+        spent.note(Reason.HOLD)
+        spent.note(Reason.TAKEOVER | Reason.HOLD)
+    assert spent.why_paused == ""
+    for _ in range(4):
+        spent.note(Reason.STEP_SIZE | Reason.JOINT_MOTION)
+    assert spent.why_paused
 
 
 def test_one_intervention_over_the_episodes_budget_pauses_and_says_what_and_how_many():
@@ -35,7 +47,7 @@ def test_a_new_episode_counts_anew_but_the_hour_does_not():
     for _ in range(2):
         spent.start_episode()
         for _ in range(3):
-            spent.note(Reason.STEP_SIZE)
+            spent.note(Reason.WORKSPACE)
     assert spent.why_paused.startswith("6 interventions of the guard in an hour, allowed 5;")
 
 
@@ -45,7 +57,7 @@ def test_what_happened_more_than_an_hour_ago_is_forgotten():
         now_s[0] = hour * 3601.0
         spent.start_episode()
         for _ in range(3):
-            spent.note(Reason.STEP_SIZE)
+            spent.note(Reason.WORKSPACE)
     assert spent.why_paused == ""
 
 
@@ -63,13 +75,13 @@ def test_a_contact_that_lasts_is_one_force_event_wherever_it_begins():
 def test_a_pause_lasts_over_episodes_until_a_person_forgives():
     spent, _ = budget()
     for _ in range(4):
-        spent.note(Reason.STEP_SIZE)
+        spent.note(Reason.WORKSPACE)
     first = spent.why_paused
     spent.start_episode()
-    spent.note(Reason.STEP_SIZE)
+    spent.note(Reason.WORKSPACE)
     assert spent.why_paused == first
     spent.forgive()
-    spent.note(Reason.STEP_SIZE)
+    spent.note(Reason.WORKSPACE)
     assert spent.why_paused == ""
 
 

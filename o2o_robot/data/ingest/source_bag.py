@@ -18,8 +18,10 @@ from o2o_robot.data.bags.mcap_file import Message
 from o2o_robot.data.contract import Contract, choose_contract, resolve
 from o2o_robot.data.ingest.assemble import Assembled, Label, assemble, command_values
 from o2o_robot.data.ingest.job import Job, Look, Request, Tell
+from o2o_robot.data.ingest.joint_names import speaks_of
 from o2o_robot.data.ingest.origin import Origin
 from o2o_robot.data.ingest.report import SourceReport
+from o2o_robot.data.ingest.scenes import scenes, with_scene
 from o2o_robot.data.ingest.streams import Recording
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import DataError
@@ -71,7 +73,9 @@ class BagSource:
             made = self._assemble(recording, contract, names, job, sink.path)
             report.notes, report.left_out = list(made.notes), list(made.left_out)
             report.faults = [_facts(fault) for fault in made.faults]
-            self._append(made, contract, job, sink, report)
+            drawn = scenes(bag)
+            told = made._replace(episodes=[with_scene(episode, drawn) for episode in made.episodes])
+            self._append(told, contract, job, sink, report)
         finally:
             report.topics = recording.counts() if report.episodes else _all_dropped(recording)
 
@@ -102,7 +106,7 @@ def fit(bag: Bag, request: Request) -> Fitted:
     topics = bag.topics()
     if next(iter(bag.messages(())), None) is None:
         raise DataError(f"the recording is empty: no message on any of its {len(topics)} topics")
-    contract = request.contract or choose_contract(topics)
+    contract = request.contract or choose_contract(topics, lambda: speaks_of(bag))
     names = resolve(contract, topics)
     if request.hz is not None:
         contract = dataclasses.replace(contract, rate_hz=request.hz)

@@ -8,29 +8,37 @@ is judged when the state it answers is there.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from o2o_msgs import msg as m
-from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
-from o2o_nodes import convert, qos
-from o2o_nodes.arm_topics import read_topics
+from o2o_nodes import checks, convert, qos
+from o2o_nodes.arm_ears import MotionTopics, hear_estop, hear_permits, read_action
+from o2o_nodes.arm_settings import read_budget, read_limits
+from o2o_nodes.arm_topics import read_topics, require_gripper_topic
 from o2o_nodes.node import STEADY, HouseNode, run
 from o2o_nodes.ros_arm import RosArm
-from o2o_robot.config import as_mapping, build
+from o2o_robot.black_box.stops import why_stopped
 from o2o_robot.errors import ArmError, ConfigError
 from o2o_robot.robot.action import DeltaPosition
+from o2o_robot.robot.action_space import make_space
 from o2o_robot.robot.inverse import InverseKinematics
-from o2o_robot.safety.guard_config import PRESETS, GuardConfig, build_guard
+from o2o_robot.safety.budget import Budget
+from o2o_robot.safety.guard_config import GuardConfig, build_guard, phase_rules
+from o2o_robot.safety.guard_state import GuardState
 from o2o_robot.safety.guarded_arm import GuardedArm
 from o2o_robot.safety.limits_table import FACTS
-from o2o_robot.safety.permits import Peer, RobotMode
-from o2o_robot.safety.profiles import PROFILES, profiled
-from o2o_robot.safety.reason import Reason
+from o2o_robot.safety.permits import Peer
+from o2o_robot.safety.profiles import profile_of
+from o2o_robot.safety.reason import BLIND, NONE, Reason, names
 from o2o_robot.types import Action
+from o2o_robot.vitals import Value
 
 OVERSLEPT_TICKS = 5  # a watch this late was not run: the machine is loaded, and the last state it holds is old news
+IDLE = (GuardState.UNCONFIGURED, GuardState.IDLE)
+LONGEST_STOP_S = 1.0
 
 
 class ArmNode(HouseNode):
@@ -41,56 +49,73 @@ class ArmNode(HouseNode):
         joints = self.setting("joints", [f"fr3_joint{i}" for i in range(1, 8)], "joint names, in the guard's order")
         self._tick_hz = self.setting("tick_hz", 100.0, "rate of the watch in real time")
         self._arms_itself = self.setting("auto_arm", False, "arm the guard without an operator; for the twin only")
-        self._space = DeltaPosition(
-            scale_m=self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1")
-        )
-        config = self._guard_config()
+        self._space = self._action_space()
+        config, phases = read_limits(self)
+        config = replace(config, n_values=self._space.n_action)
         self._guard = build_guard(config)
+        self._phases = {name: phase_rules(limits) for name, limits in phases.items()}
         self._check_tick_rate(config)
-        self._ros_arm = RosArm(
-            self, joints=joints, topics=read_topics(self), inverse=_inverse(config), on_state=self._on_state
-        )
-        self._arm = GuardedArm(self._ros_arm, self._guard)
+        self._budget = Budget(read_budget(self), time.monotonic)
+        topics = read_topics(self)
+        self._frame_id = topics.frame_id
+        self._ros_arm = RosArm(self, joints=joints, topics=topics, inverse=_inverse(config), on_state=self._on_state)
+        require_gripper_topic(topics, self._space)
+        self._arm = GuardedArm(self._ros_arm, self._guard, grip=self._ros_arm.grip)
+        self._motion = MotionTopics(self, topics)
         self._pending: Action | None = None
-        self._wants_episode = False
+        self._wants_episode = self._awaits_person = False
+        self._profile = ""
+        self._story: list[dict[str, Any]] = []
         self._last_told: tuple[str, int] | None = None
         self._executed_out = self.create_publisher(m.ExecutedAction, "executed_action", qos.VERDICT_OUT)
         self._safety_out = self.create_publisher(m.SafetyState, "safety_state", qos.LATCHED)
-        self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
+        hear_estop(self, self._estop)
+        # before actions: of two that are there, the start of an episode is read first
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
-        self._hear_permits(config)
+        self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
+        self.create_subscription(m.Action, "teleop_action", self._on_teleop, qos.COMMAND)
+        asked = [rules.permit_times for rules in self._phases.values()]
+        hear_permits(self, self._guard.permits, [self._guard.permits.times, *asked])
         for name, act in {"arm": self._engage, "hold": self._hold, "estop": self._estop, "reset": self._reset}.items():
             self.create_service(Trigger, f"~/{name}", lambda _, answer, act=act: _answer(answer, act))
 
     def start(self) -> None:
         self._ticked_s, self._passed_over = time.monotonic(), False
-        self.create_timer(1.0, self._tell, clock=STEADY)
+        self.create_timer(1.0, self._look_around, clock=STEADY)
         if not self.lockstep:
-            self.create_timer(1.0 / self._tick_hz, self._tick, clock=STEADY)
+            self.create_beat("tick", 1.0 / self._tick_hz, self._tick)
 
     def stop(self) -> None:
-        """The last word to the motors: stay where you are."""
-        self._guard.disengage()
-        if self._ros_arm.stamp_ns and not self.lockstep:
+        """The last word to the motors: stay where you are. A shaped motion brakes first, tick by tick."""
+        # a pose that is not to be believed is not to be held: the controller keeps the target it was given last
+        if self._ros_arm.stamp_ns and not self.lockstep and not self._guard.snapshot().reasons & BLIND:
             self._arm.hold()
+        self._guard.disengage()
+        self._brake()
         self._tell()
 
     def summary(self) -> dict[str, Any]:
         seen = self._guard.snapshot()
         counts = dict(zip(seen.reason_names, seen.reason_counts, strict=True))
-        return {"commands": seen.commands, "interventions": seen.interventions, "reasons": counts, "state": seen.state}
+        done = {"commands": seen.commands, "interventions": seen.interventions, "reasons": counts, "state": seen.state}
+        return {**done, "profile": self._profile, "story": self._story}
 
-    def _guard_config(self) -> GuardConfig:
-        """The preset of the parameter `limits`, with every field that launch/params/<robot>.yaml sets."""
-        name = self.setting("limits", "fr3", f"preset of the guard's limits: {', '.join(PRESETS)}", read_only=True)
-        if name not in PRESETS:
-            raise ConfigError(f"arm_node: no limits '{name}' (there are {', '.join(PRESETS)})")
-        chosen = {"lockstep": self.lockstep}
-        for field, value in as_mapping(PRESETS[name]()).items():
-            if field not in chosen:
-                chosen[field] = self.setting(f"guard.{field}", value, "see GuardConfig", read_only=True)
-        profile = self.setting("profile", "", f"phase: {', '.join(PROFILES)}, or '' for none", read_only=True)
-        return profiled(build(GuardConfig, chosen, where="arm_node's parameters"), profile)
+    def readings(self) -> dict[str, Value]:
+        seen = self._guard.snapshot()
+        counts = {f"reason {name}": n for name, n in zip(seen.reason_names, seen.reason_counts, strict=True)}
+        ages = {"command age_s": round(seen.command_age_s, 3), "state age_s": round(seen.state_age_s, 3)}
+        return {"state": seen.state, "commands": seen.commands, "interventions": seen.interventions, **ages, **counts}
+
+    def trouble(self) -> list[str]:
+        seen = self._guard.snapshot()
+        return why_stopped(seen.state, int(seen.reasons))
+
+    def _action_space(self) -> DeltaPosition:
+        """What an action's numbers mean, which also says how many the guard lets pass."""
+        name = self.setting("action_space", "delta_position", "see o2o_robot/robot/action_space.py", read_only=True)
+        scale_m = self.setting("action_scale_m", 0.025, "metres of tool motion for an action of 1")
+        open_m = self.setting("gripper_open_m", 0.08, "how far an action opens the gripper", read_only=True)
+        return make_space(name, scale_m=scale_m, open_m=open_m)
 
     def _check_tick_rate(self, config: GuardConfig) -> None:
         """A shaped motion is as fast as its ticks come: at another rate every bound would be another."""
@@ -100,61 +125,59 @@ class ArmNode(HouseNode):
                 f"set tick_hz to {1.0 / config.tick_period_s:g}"
             )
 
-    def _hear_permits(self, config: GuardConfig) -> None:
-        """The deadman's switch, the robot's own mode and the peers' signs of life, each where it is asked for."""
-        permits, listen = self._guard.permits, self.create_subscription
-        if config.deadman_s:
-            listen(Bool, "deadman", lambda told: permits.hear_deadman(told.data), qos.COMMAND)
-        if config.robot_mode_s:
-            listen(String, "robot_mode", self._on_robot_mode, qos.COMMAND)
-            listen(Bool, "robot_program_running", self._on_program, qos.COMMAND)
-        if config.actor_s:
-            listen(m.Action, "action", lambda _: permits.hear_peer(Peer.ACTOR), qos.COMMAND)
-        if config.recorder_s:
-            listen(m.RecorderState, "recorder_state", lambda _: permits.hear_peer(Peer.RECORDER), qos.LATCHED)
-        if config.learner_s:
-            listen(m.LearnerState, "learner_state", lambda _: permits.hear_peer(Peer.LEARNER), qos.LATCHED)
-
     # --- what comes in -------------------------------------------------------------------------------------------
     def _on_state(self) -> None:
-        idle = self._guard.snapshot().state in ("UNCONFIGURED", "IDLE")
-        if self._arms_itself and idle and self._ros_arm.stamp_ns and self._ros_arm.is_heard:
+        wants_arming = self._arms_itself and not self._awaits_person and self._guard.state in IDLE
+        if wants_arming and self._ros_arm.stamp_ns and self._ros_arm.is_heard:
             self._try_to_arm()
         if self.lockstep and self._pending is not None and self._ros_arm.stamp_ns >= self._pending.stamp_ns:
             pending, self._pending = self._pending, None
             self._execute(pending)
 
     def _on_action(self, message: m.Action) -> None:
-        action = convert.action(message)
-        if self.lockstep and self._ros_arm.stamp_ns < action.stamp_ns:
+        self._guard.permits.hear_peer(Peer.ACTOR)
+        action, unfit = read_action(message, self._frame_id)
+        if self.lockstep and self._ros_arm.stamp_ns < action.stamp_ns and not unfit:
             self._pending = action
         else:
-            self._execute(action)
+            self._execute(action, unfit)
 
-    def _on_robot_mode(self, told: String) -> None:
-        """`move`, `reflex` or `other`, from a relay of the driver's own state (Franka: robot_mode 2, 4, the rest)."""
-        known = {mode.value: mode for mode in RobotMode}
-        self._guard.permits.hear_mode(known.get(told.data, RobotMode.OTHER))
-
-    def _on_program(self, told: Bool) -> None:
-        """UR: whether its program runs."""
-        self._guard.permits.hear_mode(RobotMode.MOVE if told.data else RobotMode.OTHER)
+    def _on_teleop(self, message: m.Action) -> None:
+        """A person's device beside the policy: what it says is executed in place of the policy's next proposal."""
+        action, unfit = read_action(message, self._frame_id)
+        if reason := self._guard.hear_teleop(action, self._now_ns(), time.monotonic(), unfit):
+            self.get_logger().error(f"teleop_action refused: {', '.join(names(reason))}", throttle_duration_sec=2.0)
 
     def _on_event(self, message: m.EpisodeEvent) -> None:
+        checks.event(message)
         self._wants_episode = message.kind == m.EpisodeEvent.START
         if not self._wants_episode:
             self._guard.end_episode()
+            return
+        self._budget.start_episode()
+        if self._phases:
+            self._enter(profile_of(message.mode), message.id)
+
+    def _enter(self, profile: str, episode: str) -> None:
+        """The limits of this phase, from the moment at which the arm stands; until then it follows nothing."""
+        if profile == self._profile:
+            return
+        self._profile = profile
+        stands = self._guard.adopt(self._phases[profile])
+        self._note(f"limits of profile {profile} from {episode} on" + ("" if stands else ", once the arm stands"))
 
     # --- what goes out -------------------------------------------------------------------------------------------
-    def _execute(self, action: Action) -> None:
+    def _execute(self, action: Action, unfit: Reason = NONE) -> None:
         if self._wants_episode and not self._guard.start_episode():
             self._wants_episode = False
         try:
-            executed = self._arm.execute(action, self._space, self._now_ns(), time.monotonic())
+            executed = self._arm.execute(action, self._space, self._now_ns(), time.monotonic(), unfit)
         except ArmError as problem:
             self.get_logger().error(str(problem))
             return
         self._executed_out.publish(convert.executed_message(executed))
+        self._budget.note(executed.reasons)
+        self._pause_if_spent()
         self._tell_if_changed()
 
     def _tick(self) -> None:
@@ -169,9 +192,43 @@ class ArmNode(HouseNode):
 
     def _watch(self) -> None:
         try:
-            self._arm.tick(self._now_ns(), time.monotonic())
+            self._budget.note_tick(self._arm.tick(self._now_ns(), time.monotonic()).reasons)
         except ArmError as problem:  # a pose that the joints cannot take: the controller keeps the last it was given
             self.get_logger().error(str(problem), throttle_duration_sec=2.0)
+        self._pause_if_spent()
+
+    def _brake(self) -> None:
+        """Ticks of our own to the end of the stop: nobody spins this node any more."""
+        due_s = time.monotonic()
+        for _ in range(round(LONGEST_STOP_S * self._tick_hz)):
+            if self._guard.is_at_rest:
+                return
+            self._arm.coast()
+            due_s += 1.0 / self._tick_hz
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _look_around(self) -> None:
+        """Once a second: who else speaks where only we may, and a sign of life."""
+        if self._guard.state not in (*IDLE, GuardState.LATCHED) and (others := self._motion.intruders()):
+            self._guard.latch(Reason.ESTOP | Reason.INTRUDER)
+            self._arm.hold()
+            self._note(f"{', '.join(others)} would move the arm too; stop it, then reset and arm")
+        self._tell()
+
+    def _pause_if_spent(self) -> None:
+        """Too much had to be changed: brake and disarm, until a person arms."""
+        if not self._budget.why_paused or self._awaits_person:
+            return
+        self._awaits_person = True
+        if not self.lockstep:
+            self._arm.hold()
+        self._guard.disengage(Reason.BUDGET)
+        self._note(self._budget.why_paused)
+
+    def _note(self, what: str) -> None:
+        """Into the log and the run's summary, which a later reader has."""
+        self._story.append({"stamp_ns": self._now_ns(), "what": what})
+        self.get_logger().warning(what)
 
     def _now_ns(self) -> int:
         return self._ros_arm.stamp_ns if self.lockstep else self.now_ns()
@@ -201,23 +258,38 @@ class ArmNode(HouseNode):
     def _engage(self) -> None:
         if self._guard.is_paused:
             self._guard.resume()
-            return
+            if self._guard.state not in IDLE:
+                return
+        if others := self._motion.intruders():
+            raise ArmError(f"not armed: {', '.join(others)} would move the arm too; stop it, then arm again")
         self._arm.engage(self._now_ns(), time.monotonic())
+        if self._awaits_person:
+            self._note("armed again by a person")
+        self._awaits_person = False
+        self._budget.forgive()
         self._tell_if_changed()
 
     def _hold(self) -> None:
+        """The arm comes to rest and follows nothing, until `arm`."""
         if self._guard.is_shaped:
-            self._guard.pause()  # ticks bring it to rest; `arm` lets it go on
+            self._guard.pause()
             return
+        # a pose that is not to be believed is not to be held: the controller keeps the target it was given last
+        if self._ros_arm.stamp_ns and not self.lockstep and not self._guard.snapshot().reasons & BLIND:
+            self._arm.hold()
         self._guard.disengage()
-        self._arm.hold()
 
     def _estop(self) -> None:
+        if self._guard.state is GuardState.LATCHED:
+            return
         self._guard.latch(Reason.ESTOP)
-        self._arm.hold()
+        if self._ros_arm.stamp_ns:
+            self._arm.hold()
+        self._tell()
 
     def _reset(self) -> None:
         self._guard.reset()
+        self._tell_if_changed()
 
 
 def _inverse(config: GuardConfig) -> InverseKinematics:

@@ -15,6 +15,7 @@ from rclpy.validate_topic_name import validate_topic_name
 from o2o_nodes.node import HouseNode
 from o2o_robot.config import as_mapping, build
 from o2o_robot.errors import ConfigError
+from o2o_robot.robot.action import DeltaPosition, DeltaPositionGripper
 from o2o_robot.robot.twist import TwistToward
 
 CONTROLLERS = ("cartesian_pose", "joint_impedance", "forward_position", "joint_trajectory", "servo_twist")
@@ -92,6 +93,12 @@ def read_topics(node: HouseNode, *, read_only: bool = True) -> ArmTopics:
         for name, value in as_mapping(ArmTopics()).items()
     }
     return build(ArmTopics, chosen, where=f"{node.get_name()}'s parameters {PREFIX}.*")
+
+
+def require_gripper_topic(topics: ArmTopics, space: DeltaPosition) -> None:
+    """Raises ConfigError where actions move a gripper that nobody can be told of."""
+    if isinstance(space, DeltaPositionGripper) and not topics.gripper_command:
+        raise ConfigError(f"{PREFIX}.gripper_command is empty, but actions move a gripper; name its command topic")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

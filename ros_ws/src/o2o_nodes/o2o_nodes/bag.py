@@ -15,7 +15,7 @@ from o2o_nodes import convert
 from o2o_robot.data.bags.mcap_writer import McapEpisodeWriter, schema_text
 
 # sensors speak of every instant; these do not, and an episode may end without them
-OF_NO_INSTANT = {"episode", "action", "executed_action", "safety_state"}
+OF_NO_INSTANT = {"episode", "action", "executed_action", "safety_state", "scene"}
 IN_HAND_BYTES = 64_000_000  # of latest messages, from which a START takes those that came before it
 
 
@@ -37,6 +37,7 @@ class EpisodeBag:
 
     def __init__(self, folder: Path) -> None:
         self.written = self.messages = self.steps_written = 0
+        self.last = ""  # id of the episode whose file was finished last
         self._folder = folder
         self._types: dict[str, tuple[str, str]] = {}
         self._in_hand: deque[Raw] = deque()
@@ -89,7 +90,7 @@ class EpisodeBag:
     def _finish(self, file: _File) -> None:
         assert file.end is not None
         file.writer.finish()
-        self.written += 1
+        self.written, self.last = self.written + 1, file.end.id
         self.messages += file.writer.n_messages
         self.steps_written += file.end.n_steps
 

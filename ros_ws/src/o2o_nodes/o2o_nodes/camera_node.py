@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.guard_condition import GuardCondition
 
 from o2o_nodes import qos
+from o2o_nodes.camera_places import publish_places
 from o2o_nodes.camera_stream import CameraStream
 from o2o_nodes.node import STEADY, HouseNode, run
 from o2o_robot.config import as_mapping, build
 from o2o_robot.errors import ConfigError
 from o2o_robot.robot.camera_config import CameraConfig
 from o2o_robot.robot.camera_drivers import make_camera
+from o2o_robot.robot.camera_view import Intrinsics
+
+if TYPE_CHECKING:
+    from o2o_calibration.lens import Calibrated
 
 TELL_S = 1.0
 
@@ -30,10 +37,16 @@ class CameraNode(HouseNode):
         if not 0 <= quality <= 100 or len(set(names)) != len(names):
             raise ConfigError(f"jpeg_quality is {quality}, allowed 0 to 100; cameras {names} must differ in name")
         configs = [self._config(name) for name in names]
+        frames = {
+            "base": self.setting("base_frame", "base", "of the arm's base, for hand-eye results of fixed cameras"),
+            "tool": self.setting("tool_frame", "tool", "of the arm's tool, for hand-eye results of wrist cameras"),
+        }
+        measured = {config.name: found for config in configs if (found := _calibrated(config)) is not None}
         with ExitStack() as opened:
             cameras = [opened.enter_context(make_camera(config, clock_ns=self.now_ns)) for config in configs]
             self._cameras = opened.pop_all()
-        self._streams = [CameraStream(self, camera, quality) for camera in cameras]
+        self._streams = [CameraStream(self, camera, quality, _lens(measured, camera.name)) for camera in cameras]
+        publish_places(self, measured, frames)
         self._guards = [self._wake_by(stream) for stream in self._streams]
         self._health_out = self.create_publisher(DiagnosticArray, "/diagnostics", qos.SENSOR_OUT)
 
@@ -77,6 +90,18 @@ class CameraNode(HouseNode):
         message = DiagnosticArray(status=[stream.status() for stream in self._streams])
         message.header.stamp = self.get_clock().now().to_msg()
         self._health_out.publish(message)
+
+
+def _calibrated(config: CameraConfig) -> Calibrated | None:
+    if not config.calibration:
+        return None
+    from o2o_calibration.lens import calibrated
+
+    return calibrated(Path(config.calibration), camera=config.name, size_px=(config.width, config.height))
+
+
+def _lens(measured: Mapping[str, Calibrated], camera: str) -> Intrinsics | None:
+    return measured[camera].lens if camera in measured else None
 
 
 def main() -> None:

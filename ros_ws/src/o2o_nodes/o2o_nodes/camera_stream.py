@@ -14,7 +14,7 @@ from o2o_nodes import camera_messages, convert
 from o2o_nodes.node import HouseNode
 from o2o_robot.robot.camera import Frame
 from o2o_robot.robot.camera_live import LiveCamera
-from o2o_robot.robot.camera_view import View
+from o2o_robot.robot.camera_view import Intrinsics, View
 
 # REP-2003: reliable out, best effort in. Five raw pictures of 640x480 are 5 MB; as deep as other sensors would be 46.
 IMAGE_OUT = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -23,11 +23,12 @@ IMAGE_OUT = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 class CameraStream:
     """Publishes each frame of a camera at most once. What nobody subscribes to is neither made nor sent.
 
-    The camera's thread calls `camera.on_frame`, which wakes the executor by a guard condition; `publish` runs there.
+    lens: as calibrated; without one it is what the device says of itself. The camera's thread calls `camera.on_frame`,
+    which wakes the executor by a guard condition; `publish` runs there.
     """
 
-    def __init__(self, node: HouseNode, camera: LiveCamera, jpeg_quality: int) -> None:
-        self.camera = camera
+    def __init__(self, node: HouseNode, camera: LiveCamera, jpeg_quality: int, lens: Intrinsics | None = None) -> None:
+        self.camera, self._lens = camera, lens
         self._node, self._quality = node, jpeg_quality
         self._frame_id = f"{camera.name}_color_optical_frame"
         self._view = View.of(camera.config) if camera.config.policy_size else None
@@ -84,7 +85,7 @@ class CameraStream:
         return camera_messages.jpeg_message(frame.image, self._quality, frame.stamp_ns, self._frame_id)
 
     def _info(self, frame: Frame, view: View | None) -> CameraInfo:
-        raw = self.camera.intrinsics
+        raw = self._lens or self.camera.intrinsics
         if view is None:
             return camera_messages.camera_info(raw, self._size, frame.stamp_ns, self._frame_id)
         seen = view.intrinsics(raw) if raw is not None else None

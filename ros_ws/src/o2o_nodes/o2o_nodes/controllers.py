@@ -28,6 +28,8 @@ from o2o_robot.types import ArmState, Array, Pose
 SERVO_TIMEOUT_NS = 100_000_000  # MoveIt Servo's incoming_command_timeout; a twist this old is no command any more
 LEASH_M = 0.03  # Servo's reference leads the tool by no more: pressed against something, it does not run away
 
+NONE = ""  # the name of no controller
+
 Goal = Pose | Array
 """Where the arm is to go: a tool pose in its base, or joint positions (n,) rad."""
 
@@ -110,6 +112,13 @@ class Trajectory(Controller):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._path: JointPath | None = None
+
+    @property
+    def path(self) -> JointPath:
+        """The way it is on. Raises ArmError where it was given none."""
+        if self._path is None:
+            raise ArmError("no trajectory is followed; send one")
+        return self._path
 
     def take(self, message: JointTrajectory, state: ArmState) -> None:
         # a new way begins where the old one wants the joints by now, as the real one's does; they lag behind that
@@ -194,6 +203,7 @@ class Controllers:
         self._node, self._topics, self._state, self._heard = node, topics, state, heard
         self._all = {name: make(topics, list(joints), lockstep=node.lockstep) for name, make in CLASSES.items()}
         self.active = topics.controller
+        self._resting_at: Pose | None = None
         for name, controller in self._all.items():
             topic = getattr(topics, controller.topic)
             node.create_subscription(
@@ -205,13 +215,29 @@ class Controllers:
         self.active = replace(self._topics, controller=name).controller
         self.forget()
 
+    def rest(self) -> None:
+        """Make none active: the arm stays where it is, whatever is said, until another switch."""
+        self.active = NONE
+        self.forget()
+        self._resting_at = self._state().tool
+
     def forget(self) -> None:
+        self._resting_at = None
         for controller in self._all.values():
             controller.forget()
 
     def goal(self, dt_s: float) -> Goal | None:
         """Where the active one wants the arm `dt_s` from now; None: where it already goes."""
-        return self._all[self.active].goal(self._state(), dt_s)
+        return self._resting_at if self.active == NONE else self._all[self.active].goal(self._state(), dt_s)
+
+    def follow(self, trajectory: JointTrajectory) -> JointPath:
+        """Set out on a trajectory given by other means than its topic. Raises ArmError where it cannot be followed."""
+        follower = self._all["joint_trajectory"]
+        if self.active != "joint_trajectory":
+            raise ArmError(f"the active controller is {self.active or 'none'}; switch to joint_trajectory first")
+        assert isinstance(follower, Trajectory)
+        follower.take(trajectory, self._state())
+        return follower.path
 
     def _take(self, name: str, message: Any) -> None:
         if name != self.active:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
 from o2o_msgs import msg as m
 from sensor_msgs.msg import Image, JointState
 
+from o2o_nodes import checks
 from o2o_robot.errors import ArmError, DataError
 from o2o_robot.types import Action, ArmState, Executed, Observation, Pose, Source, Step, TaskState
+from o2o_robot.weights_form import Offer
 
 NS = 1_000_000_000
 
@@ -23,9 +30,12 @@ def stamp(ns: int) -> Time:
 
 
 def image(message: Image) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. Raises DataError where the encoding is neither rgb8 nor bgr8."""
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise DataError(f"image encoding '{message.encoding}' is not rgb8 or bgr8; set the camera's colour format")
+    """(H, W, 3) uint8 RGB. Raises DataError where the encoding is neither rgb8 nor bgr8, or sizes do not agree."""
+    checks.image(message)
+    return _image(message)
+
+
+def _image(message: Image) -> np.ndarray:
     rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
     pixels = rows[:, : message.width * 3].reshape(message.height, message.width, 3)
     return pixels if message.encoding == "rgb8" else pixels[:, :, ::-1].copy()
@@ -85,6 +95,8 @@ def joint_message(state: ArmState, names: list[str]) -> JointState:
 
 
 def action(message: m.Action) -> Action:
+    """Raises DataError for an unknown source; values that nobody could follow are the guard's to refuse."""
+    checks.action(message)
     return Action(
         stamp_ns(message.header.stamp),
         message.seq,
@@ -103,6 +115,12 @@ def action_message(value: Action, frame_id: str) -> m.Action:
 
 
 def executed(message: m.ExecutedAction) -> Executed:
+    """Raises DataError where it is not sound."""
+    checks.executed(message)
+    return _executed(message)
+
+
+def _executed(message: m.ExecutedAction) -> Executed:
     return Executed(
         stamp_ns(message.header.stamp),
         message.seq,
@@ -125,10 +143,16 @@ def executed_message(value: Executed) -> m.ExecutedAction:
 
 
 def observation(message: m.Observation) -> Observation:
+    """Raises DataError where names, sizes and data do not agree, or a number is not finite."""
+    checks.observation(message)
+    return _observation(message)
+
+
+def _observation(message: m.Observation) -> Observation:
     ends = np.cumsum(message.state_sizes)
     flat = np.asarray(message.state, np.float32)
     fields = dict(zip(message.state_names, np.split(flat, ends[:-1]), strict=True)) if len(ends) else {}
-    images = {name: image(i) for name, i in zip(message.image_names, message.images, strict=True)}
+    images = {name: _image(i) for name, i in zip(message.image_names, message.images, strict=True)}
     return Observation(stamp_ns(message.header.stamp), images, fields)
 
 
@@ -144,11 +168,13 @@ def observation_message(value: Observation) -> m.Observation:
 
 
 def step(message: m.Step) -> Step:
+    """Raises DataError where it is not sound."""
+    checks.step(message)
     return Step(
         message.episode,
         message.index,
-        observation(message.observation),
-        None if message.is_last else executed(message.action),
+        _observation(message.observation),
+        None if message.is_last else _executed(message.action),
         message.reward,
         message.terminated,
         message.truncated,
@@ -166,7 +192,30 @@ def step_message(value: Step, mode: str) -> m.Step:
     return message
 
 
+def offer(message: m.Weights) -> Offer:
+    """Not looked at yet: what the weights must be is the door's to say."""
+    return Offer(message.revision, message.learner_step, message.sha256, bytes(message.data))
+
+
+def scene_message(drawn: Mapping[str, Any], ns: int) -> DiagnosticArray:
+    """What was drawn for a scene, each quantity's name with its value as JSON."""
+    values = [KeyValue(key=name, value=json.dumps(value)) for name, value in drawn.items()]
+    message = DiagnosticArray(status=[DiagnosticStatus(name="scene", values=values)])
+    message.header.stamp = stamp(ns)
+    return message
+
+
+def drawn(message: DiagnosticArray) -> dict[str, Any]:
+    """The inverse of scene_message. Raises DataError where a value is not JSON."""
+    try:
+        return {pair.key: json.loads(pair.value) for status in message.status for pair in status.values}
+    except ValueError:
+        raise DataError("topic scene: a value is not JSON; look who else publishes there") from None
+
+
 def task_state(message: m.TaskState) -> TaskState:
+    """Raises DataError where it is not finite, or says success and failure."""
+    checks.task_state(message)
     return TaskState(
         stamp_ns(message.header.stamp), message.reward, message.success, message.failure, np.asarray(message.privileged)
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -36,7 +37,7 @@ from o2o_robot.errors import DataError, O2OError
 from o2o_robot.jsonfile import read_json, write_json
 from o2o_robot.preflight.ask import ANSWER, ASK, Ask
 from o2o_robot.preflight.cameras import thumbnail
-from o2o_robot.preflight.facts import Endpoint, GraphFacts, NodeParameters, Picture, Stream
+from o2o_robot.preflight.facts import Endpoint, GraphFacts, NodeParameters, NodeStatus, Picture, Stream
 from o2o_robot.preflight.wanted import image_topic, info_topic
 
 # as a sensor reader hears it, with room for a burst while this process was not run
@@ -50,6 +51,7 @@ class Heard:
 
     name: str
     type: str
+    topic: str
     stamps_ns: list[int] = field(default_factory=list)
     received_ns: list[int] = field(default_factory=list)
     sequence: list[int] = field(default_factory=list)
@@ -69,17 +71,19 @@ class DoctorNode(Node):
         self._ask = ask
         self._ticks: list[tuple[int, int]] = []  # (of /clock, received), ns
         self._urdf = ""
-        self._heard = {one.name: Heard(one.name, one.type) for one in ask.streams}
+        self._statuses: dict[str, tuple[DiagnosticStatus, float]] = {}  # and when it came, steady s
+        self._heard = {one.name: Heard(one.name, one.type, one.listened_to) for one in ask.streams}
         for heard in self._heard.values():
             hear = self._hearer(heard)
-            self.create_subscription(message_class(heard.type), heard.name, hear, EARS, raw=True)
+            self.create_subscription(message_class(heard.type), heard.topic, hear, EARS, raw=True)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, EARS)
         self.create_subscription(Clock, "/clock", self._on_clock, EARS)
         self.create_subscription(String, "robot_description", self._on_urdf, qos.LATCHED)
 
     def have_all_spoken(self) -> bool:
         """Whether every topic that somebody offers has carried a message."""
         asked = {one.name: one.required for one in self._ask.streams}
-        return all(h.first or not (asked[h.name] or self._offers(h.name)) for h in self._heard.values())
+        return all(h.first or not (asked[h.name] or self._offers(h.topic)) for h in self._heard.values())
 
     def begin(self) -> None:
         """Count from now on."""
@@ -91,11 +95,12 @@ class DoctorNode(Node):
         """Everything heard since `begin`, and who is there now."""
         return GraphFacts(
             streams=tuple(self._stream(h, listened_s) for h in self._heard.values()),
-            command=self._stream(Heard(self._ask.command, ""), listened_s),
+            command=self._stream(Heard(self._ask.command, "", self._ask.command), listened_s),
             pictures=tuple(p for p in (self._picture(camera) for camera in self._ask.cameras) if p is not None),
             focal_px=self._focal_px(),
             joint_names=self._joint_names(),
             nodes=nodes,
+            statuses=tuple(_status(*told, time.monotonic()) for told in self._statuses.values()),
             urdf=self._urdf,
             has_clock=bool(self._ticks),
             clock_rate=self._clock_rate(),
@@ -118,13 +123,17 @@ class DoctorNode(Node):
     def _on_clock(self, message: Clock, info: Any) -> None:
         self._ticks.append((convert.stamp_ns(message.clock), info["received_timestamp"]))
 
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        now_s = time.monotonic()
+        self._statuses |= {status.name: (status, now_s) for status in message.status}
+
     def _on_urdf(self, message: String) -> None:
         self._urdf = message.data
 
     # --- what is made of it --------------------------------------------------------------------------------------
     def _stream(self, heard: Heard, listened_s: float) -> Stream:
-        topic = self.resolve_topic_name(heard.name)
-        publishers = self._offers(heard.name)
+        topic = self.resolve_topic_name(heard.topic)
+        publishers = self._offers(heard.topic)
         subscribers = [e for e in self.get_subscriptions_info_by_topic(topic) if e.node_name != SELF]
         types = {e.topic_type for e in publishers}
         return Stream(
@@ -182,6 +191,11 @@ def header(message: bytes) -> tuple[int, str]:
     order = "<" if message[1] & 1 else ">"
     sec, nanosec, length = struct.unpack_from(order + "iII", message, 4)
     return sec * convert.NS + nanosec, bytes(message[16 : 16 + length]).rstrip(b"\0").decode("utf-8", "replace")
+
+
+def _status(told: DiagnosticStatus, heard_s: float, now_s: float) -> NodeStatus:
+    values = {value.key: value.value for value in told.values}
+    return NodeStatus(told.name, told.level[0], told.message, told.hardware_id, values, now_s - heard_s)
 
 
 def message_class(name: str) -> Any:

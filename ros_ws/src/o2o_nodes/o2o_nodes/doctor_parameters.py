@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 
-from o2o_robot.preflight.ask import GUARD_PREFIX, PARAMETERS
+from o2o_robot.preflight.ask import PARAMETERS, PREFIXES
 from o2o_robot.preflight.facts import NodeParameters
 
 Spin = Callable[[Callable[[], bool], float], bool]
@@ -38,7 +38,7 @@ def parameters_of(node: Node, spin: Spin, *, but: str) -> tuple[NodeParameters, 
 
 
 def _of_interest(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name in PARAMETERS or name.startswith(GUARD_PREFIX)]
+    return [name for name in names if name in PARAMETERS or name.startswith(PREFIXES)]
 
 
 def _plain(value: Any) -> Any:

@@ -6,6 +6,8 @@ One update a timer firing: between two updates the executor takes in the steps t
 from __future__ import annotations
 
 import time
+from collections import deque
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import torch
 from o2o_msgs import msg as m
 
 from o2o_nodes import convert, qos
+from o2o_nodes.learner_rollback import LearnerRollback
 from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_nodes.step_in import StepIn
 from o2o_robot import presets
 from o2o_robot.algorithms import checkpoint
 from o2o_robot.algorithms.config import ARCHITECTURE
@@ -24,6 +28,7 @@ from o2o_robot.data.coreset import choose_episodes
 from o2o_robot.data.provenance import versions
 from o2o_robot.data.replay import ReplayBuffer
 from o2o_robot.data.store import EpisodeStore
+from o2o_robot.delivery import Turnstile
 from o2o_robot.diagnostics.monitor import Monitor
 from o2o_robot.diagnostics.probe_file import NAME as PROBE_FILE
 from o2o_robot.diagnostics.probe_file import load_probe
@@ -32,7 +37,13 @@ from o2o_robot.jsonfile import append_line
 from o2o_robot.learner import Learner
 from o2o_robot.nets.memory import keep_freed_memory
 from o2o_robot.presets import preset
+from o2o_robot.trackers.live_rerun import LiveRerun
+from o2o_robot.trackers.live_value import q_of
+from o2o_robot.trackers.of_run import follower
+from o2o_robot.vitals import Value, scalars
 from o2o_robot.watch import Watch
+
+SAVE_EVERY_STEPS = 2000  # where no update is owed for so long (a long warm-up), the session's disk must not fill
 
 
 class LearnerNode(HouseNode):
@@ -47,14 +58,29 @@ class LearnerNode(HouseNode):
         self._log_every = self.setting("log_every", 20, "updates between two lines of learner.jsonl")
         self._learner = self._make_learner()
         self._watch = self._make_watch()
+        self._shown = ExitStack()  # curves and the live view, until the node closes
+        self._live = self._show()
+        pretrained = Path(self.setting("checkpoint", "", "folder of the pretrained checkpoint"))
+        self._rollback = LearnerRollback(self, self._learner, pretrained=pretrained)
         self._steps_refused = 0
         self._update_s = 0.0
         self._published = -1
+        self._in_order = self.setting(
+            "in_order", self.lockstep, "take a step in once the updates owed for those before it are done"
+        )
+        self._inbox: deque[m.Step] = deque()
         self._weights_out = self.create_publisher(m.Weights, "weights", qos.LATCHED)
         self._state_out = self.create_publisher(m.LearnerState, "learner_state", qos.LATCHED)
-        self.create_subscription(m.Step, "step", self._on_step, qos.RECORD)
+        self._steps = StepIn(
+            self, self._on_step, durable=lambda: self._saved, turnstile=Turnstile(*self._where_saved())
+        )
+        self._taken = self._saved = self._steps.turnstile.expected
+        if not self._resumes and self._folder.is_dir():
+            self._save()  # another run's: a restart of ours must not go on from that
+        self._steps.listen()
 
     def start(self) -> None:
+        self._steps.start()
         if self._learner.n_updates:  # taken up again: the policy still acts on the pretrained weights
             self._publish_weights()
         self.create_timer(0.001, self._work, clock=STEADY)
@@ -64,6 +90,9 @@ class LearnerNode(HouseNode):
     def stop(self) -> None:
         if self._learner.n_steps:
             self._save()
+
+    def close(self) -> None:
+        self._shown.close()
 
     def summary(self) -> dict[str, Any]:
         learner = self._learner
@@ -75,7 +104,13 @@ class LearnerNode(HouseNode):
             "revision": learner.revision,
             "ms_per_update": 1e3 * self._update_s / max(1, learner.n_updates),
             "phases": [str(change) for change in learner.changes],
+            "steps_left_out": learner.n_left_out,
+            **self._steps.summary(),
         }
+
+    def readings(self) -> dict[str, Value]:
+        owed = {"updates owed": float(self._learner.updates_owed()), "phase": self._learner.phase.value}
+        return scalars(self.summary()) | owed
 
     def _make_learner(self) -> Learner:
         folder = self.setting("checkpoint", "", "folder of the pretrained checkpoint")
@@ -90,7 +125,9 @@ class LearnerNode(HouseNode):
         plan = self._plan(presets.plan(name))
         capacity = self.setting("capacity_steps", 50_000, "transitions the replay holds")
         seed = self.setting("seed", 0, "of the choice of rows")
-        resume = self.setting("resume", False, "go on from the last checkpoint in run_dir") and self._folder.is_dir()
+        resume = self._resumes = (
+            self.setting("resume", False, "go on from the last checkpoint in run_dir") and self._folder.is_dir()
+        )
         if not (folder or resume):
             raise CheckpointError("learner_node has nothing to start from; set the parameter checkpoint")
         facts = checkpoint.read_facts(self._folder if resume else folder)
@@ -98,9 +135,14 @@ class LearnerNode(HouseNode):
         config = replace(config, **pretrained)
         offline = self._retained(facts, seed)
         if resume:
-            return Learner.resume(self._folder, config=config, plan=plan, offline=offline)
-        replay = ReplayBuffer(capacity, facts.spec, facts.n_action, facts.transform)
-        return Learner(checkpoint.load(folder), replay, config=config, plan=plan, offline=offline, seed=seed)
+            learner = Learner.resume(self._folder, config=config, plan=plan, offline=offline)
+        else:
+            replay = ReplayBuffer(capacity, facts.spec, facts.n_action, facts.transform)
+            learner = Learner(checkpoint.load(folder), replay, config=config, plan=plan, offline=offline, seed=seed)
+        learner.learns_from_latched = self.setting(
+            "learn_from_latched", False, "learn from episodes that the guard ended"
+        )
+        return learner
 
     def _make_watch(self) -> Watch | None:
         """What watches the learning, with the batch that pretraining left beside its checkpoint."""
@@ -110,6 +152,21 @@ class LearnerNode(HouseNode):
         probe = Path(self.setting("checkpoint", "", "folder of the pretrained checkpoint")).parent / PROBE_FILE
         offline = load_probe(probe) if probe.is_file() else None
         return Watch(self._learner, Monitor(every=every, folder=self.run_dir), offline=offline)
+
+    def _show(self) -> LiveRerun | None:
+        """Begin the curves of this run; gives what shows steps as they come, where that is asked for."""
+        wandb = self.setting("wandb", False, "curves at Weights & Biases too")
+        where = self.setting("rerun", "", "show steps in Rerun: a viewer's address, or a file that ends in .rrd")
+        if self.run_dir is not None:
+            logs, warn = ("learner.jsonl",), self.get_logger().warning
+            curves = follower(self.run_dir, "learner", logs, wandb=wandb, warn=warn, resume=self._resumes)
+            self._shown.enter_context(curves)
+        if not where:
+            return None
+        acting = self._learner.actor_critic
+        name = self.run_dir.name if self.run_dir is not None else "run"
+        live = LiveRerun(where, name=name, cameras=acting.spec.cameras, q=q_of(acting))
+        return self._shown.enter_context(live)
 
     def _plan(self, own: SwitchPlan) -> SwitchPlan:
         return replace(
@@ -144,24 +201,51 @@ class LearnerNode(HouseNode):
     def _folder(self) -> Path:
         return (self.run_dir or Path(".")) / "checkpoint"
 
+    def _where_saved(self) -> tuple[str, int]:
+        """Run of the checkpoint that is gone on from, and the number of the step that is due."""
+        if not self._resumes:
+            return "", 0
+        run = str(checkpoint.read_provenance(self._folder).get("run", ""))
+        return run, checkpoint.read_facts(self._folder).counters.get("next_number", 0)
+
     def _on_step(self, message: m.Step) -> None:
+        self._inbox.append(message)
+        if not self._in_order:
+            self._take_next()
+
+    def _take_next(self) -> None:
+        message = self._inbox.popleft()
+        self._taken = message.number + 1
         try:
             step = convert.step(message)
             self._learner.add_step(step, mode=message.mode)
             if self._watch is not None:
                 self._watch.add_step(step, mode=message.mode)
+            if self._live is not None:
+                self._live.step(step)
         except DataError as problem:
             self._steps_refused += 1
             self.get_logger().error(f"step refused: {problem}")
-        self._tell()
+        if not self._inbox:
+            self._tell()
 
     def _work(self) -> None:
-        """One update, if one is owed."""
-        if not self._learner.updates_owed():
-            return
+        """One update if one is owed, else the steps that wait: what is learned is a function of the steps alone.
+
+        In real time, where a learner may never catch up, steps do not wait and each update sees all that came.
+        """
+        while self._inbox and not self._learner.updates_owed():
+            self._take_next()
+        if self._learner.updates_owed():
+            self._update()
+        elif self._taken - self._saved >= SAVE_EVERY_STEPS:
+            self._save()
+
+    def _update(self) -> None:
         started = time.perf_counter()
         metrics = self._learner.update()
         self._update_s += time.perf_counter() - started
+        self._rollback.after_update()
         n = self._learner.n_updates
         reading = self._watch.after_update() if self._watch is not None else None
         if n % self._log_every == 0 or reading is not None:
@@ -200,7 +284,9 @@ class LearnerNode(HouseNode):
 
     def _save(self) -> None:
         if self.run_dir is not None:
-            self._learner.save(self._folder, provenance=versions())
+            provenance = {**versions(), "run": self._steps.turnstile.run}
+            self._learner.save(self._folder, provenance=provenance, counters={"next_number": self._taken})
+            self._saved = self._taken
 
 
 def main() -> None:

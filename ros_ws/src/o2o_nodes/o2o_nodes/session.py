@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,15 +16,21 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 
 from o2o_nodes import convert, qos
+from o2o_nodes.desk import Desk
+from o2o_nodes.guard_watch import GuardWatch
+from o2o_nodes.kept_watch import KeptWatch
 from o2o_nodes.node import HouseNode
+from o2o_nodes.schedule import Schedule
 from o2o_nodes.sight import Look, Sight
-from o2o_robot.jsonfile import append_line, read_lines
-from o2o_robot.loop import Block, EpisodeLog, parse_block
-from o2o_robot.safety.reason import Reason, names
-from o2o_robot.types import Action, Executed, Mode, Source, Step, Termination
+from o2o_nodes.step_out import StepOut
+from o2o_robot.errors import ConfigError
+from o2o_robot.journal import CUT_SHORT, Journal
+from o2o_robot.loop import EpisodeLog
+from o2o_robot.robot.action_space import has_gripper, require_values
+from o2o_robot.safety.reason import LATCHING, STOPPING, Reason, names
+from o2o_robot.types import Action, Executed, Mode, Source, Termination
 
-STOPPED = Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED  # the guard follows no command until the next episode
-ENGAGED = ("ARMED", "RUN", "SOFT_STOP")  # states of the guard from which an episode can start
+STOPPED = Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED | STOPPING | LATCHING
 
 
 class Actor(Protocol):
@@ -48,117 +56,90 @@ class Session:
         node: HouseNode,
         actor: Actor,
         *,
-        ready: Callable[[Mode], Awaitable[bool]] | None = None,
+        ready: Callable[..., Awaitable[bool]] | None = None,
         over: Callable[[Mode], bool] | None = None,
+        ended: Callable[[Mode, EpisodeLog], None] | None = None,
+        n_action: int | None = None,
     ) -> None:
-        """ready: awaited before each episode, false ends the session. over: true ends a block before its count."""
-        self._node, self._actor, self._ready, self._over = node, actor, ready, over
+        """ready: awaited before each episode and, with at_the_end=True, after the last; false ends the session.
+
+        over: true ends a block before its count. ended: told of every episode that began, before the next one.
+        n_action: how many values the actor proposes, to be held against the parameter action_space now.
+        """
+        self._node, self._actor, self._ended = node, actor, ended
         self._task = node.setting("task", "peg", "name of the task, written into every episode")
         self._max_steps = node.setting("max_steps", 50, "steps after which an episode is truncated")
         self._patience_s = node.setting(
             "patience_s", 10.0, "wall time to wait for an observation or an executed action"
         )
-        self._schedule = [
-            parse_block(text) for text in node.setting("schedule", [""], "blocks to run, then finish") if text
-        ]
-        self._guard_patience_s = node.setting("guard_patience_s", 30.0, "wall time to wait until the guard is armed")
-        self._listeners = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
+        resume = node.setting("resume", False, "go on with the run in run_dir where it stood")
+        blocks = [text for text in node.setting("schedule", [""], "blocks to run, then finish") if text]
         self._event_readers = node.setting("event_readers", 2, "of `episode`, to wait for: arm_node and recorder_node")
         self._sight = Sight(node)
+        self._check_space(n_action)
         self._executed: Future | None = None
         self._seq = 0
         self._busy = False
-        self.episodes = self.steps_published = self.steps_changed = 0
+        self.episodes = self.steps_changed = 0
+        self._first_action_s: float | None = None
+        self.steps = StepOut(node, resume=resume)
         # a run taken up again goes on counting: an id names one episode of the run, in its store and among its bags
-        self._episodes_before = len(list(read_lines(node.run_dir / "episodes.jsonl"))) if node.run_dir else 0
-        self.robot_s = 0.0
+        self.journal = Journal(node.run_dir, schedule=blocks, resume=resume)
+        self._settle()
+        self.robot_s = self._robot_s_before = self.journal.robot_s_before
+        self.desk = Desk(node)
         node.create_subscription(m.ExecutedAction, "executed_action", self._on_executed, qos.COMMAND)
-        self._guard: m.SafetyState | None = None
-        node.create_subscription(m.SafetyState, "safety_state", self._on_guard, qos.LATCHED)
+        self._guard, self._kept = GuardWatch(node), KeptWatch(node)
         self._action_out = node.create_publisher(m.Action, "action", qos.COMMAND)
-        self._step_out = node.create_publisher(m.Step, "step", qos.RECORD)
         self._event_out = node.create_publisher(m.EpisodeEvent, "episode", qos.RECORD)
         group = ReentrantCallbackGroup()
         self._reset_client = ActionClient(node, ResetScene, "reset_scene", callback_group=group)
         self._server = ActionServer(
             node, RunEpisode, "run_episode", self._serve, goal_callback=self._judge_goal, callback_group=group
         )
+        self._schedule = Schedule(node, self, blocks, max_steps=self._max_steps, ready=ready, over=over)
 
-    # --- the schedule --------------------------------------------------------------------------------------------
     def start(self) -> None:
-        if self._schedule:
-            self._node.executor.create_task(self._run_schedule())
+        self.desk.start()
+        self._schedule.start()
 
-    async def _run_schedule(self) -> None:
-        if not await self._node.wait_until(self._graph_is_up, self._patience_s * 3):
-            self._node.get_logger().fatal(
-                "arm_node, the reset server or a reader of `step` did not come up; see their logs"
-            )
-            self._node.finish(1)
-            return
-        for block in self._schedule:
-            if not await self._run_block(block):
-                if self._node.is_started:  # else somebody deactivated the node, which is no fault of its
-                    self._node.finish(1)
-                return
-        await self._node.wait(Future(executor=self._node.executor), 0.2)  # let the last messages leave
-        self._node.finish(0)
+    def close(self) -> None:
+        self.steps.close()
 
-    async def _run_block(self, block: Block) -> bool:
-        """Whether every episode of the block was whole."""
-        episodes = steps = successes = 0
-        while not block.done(episodes, steps):
-            if self._ready is not None and not await self._ready(block.mode):
-                return False
-            if self._over is not None and self._over(block.mode):
-                break
-            log = await self.run_episode(block.mode, block.first_seed + episodes, self._max_steps)
-            episodes, steps = episodes + 1, steps + log.n_steps
-            successes += log.outcome.value == "success"
-            self._node.get_logger().info(
-                f"{block.mode.value} {episodes} ({steps} steps): {log.outcome.value}, {successes}/{episodes} so far"
-            )
-            if log.termination in (Termination.FAULT, Termination.OPERATOR):
-                return False
-        return self._ready is None or await self._ready(block.mode)  # nothing is owed when a block is over
+    def _settle(self) -> None:
+        """What a crash left open: its steps were said and are learned from, the episode is discarded."""
+        last = self.steps.last()
+        said = (last.episode, last.index + (not last.is_last)) if last is not None else ("", 0)
+        if name := self.journal.settle(said[0], n_steps=said[1]):
+            self._node.get_logger().warning(f"{name} was cut short when this run ended; it is discarded")
 
-    def _graph_is_up(self) -> bool:
+    def _check_space(self, n_action: int | None) -> None:
+        """Raises ConfigError where the actor and arm_node would not speak of the same action."""
+        name = self._node.get_name()
+        space = self._node.setting("action_space", "delta_position", "as arm_node's: see robot/action_space.py")
+        if n_action is not None:
+            require_values(n_action, space, who=name)
+        if has_gripper(space) and not self._sight.sees_gripper:
+            raise ConfigError(f"{name}: actions move a gripper, whose state nobody reads; set gripper_states")
+
+    def graph_is_up(self) -> bool:
+        """Whether everybody is there that an episode needs."""
         return (
             self._reset_client.server_is_ready()
-            and self._step_out.get_subscription_count() >= self._listeners
             and self._event_out.get_subscription_count() >= self._event_readers
             and self._action_out.get_subscription_count() >= 1
             and self._node.count_publishers("executed_action") >= 1
         )
 
-    async def _guard_is_armed(self, *, first_state_is_there: bool) -> bool:
-        """Whether the arm would follow an episode's commands; an operator may arm, or reset a latch, while we wait.
-
-        In lockstep the first state comes with the first reset: before it a guard that has seen none is good enough.
-        """
-        wanted = ENGAGED if first_state_is_there else (*ENGAGED, "UNCONFIGURED")
-
-        def armed() -> bool:
-            return self._guard is not None and self._guard.state in wanted
-
-        if armed() or await self._node.wait_until(armed, self._guard_patience_s):
-            return True
-        said = self._guard or m.SafetyState(state="silent")
-        why = ", ".join(names(said.reasons)) or "nobody armed it"
-        self._node.get_logger().fatal(
-            f"the guard is {said.state} ({why}); clear the cause, then call arm_node's reset, arm"
-        )
-        return False
-
-    def _on_guard(self, message: m.SafetyState) -> None:
-        self._guard = message
-
     # --- one episode ---------------------------------------------------------------------------------------------
-    async def run_episode(self, mode: Mode, seed: int, max_steps: int) -> EpisodeLog:
+    async def run_episode(self, mode: Mode, seed: int, max_steps: int, *, block: int = 0) -> EpisodeLog:
         """Run an episode to its end. A silent graph ends it as incomplete, termination `fault`; nothing is raised."""
-        number = self._episodes_before + self.episodes
-        log = EpisodeLog(f"{mode.value}-{number:06d}", max_steps, lambda step: self._publish(step, mode))
+        log = EpisodeLog(
+            f"{mode.value}-{self.journal.n_episodes:06d}", max_steps, lambda step: self.steps.publish(step, mode)
+        )
         self.episodes += 1
+        self.journal.begin(log.episode, block=block, mode=mode.value, seed=seed)
+        self.desk.watch(log, mode)
         wall_start = time.monotonic()
         self._actor.begin(mode, seed)
         look = await self._begin(seed)
@@ -167,20 +148,31 @@ class Session:
             return log
         start_ns = look.observation.stamp_ns
         self._event(m.EpisodeEvent.START, log, mode, seed, start_ns)
+        self.desk.tell("running")
         while not log.ended:
             look = await self._step(log, look)
         self._event(m.EpisodeEvent.END, log, mode, seed, look.observation.stamp_ns)
-        self.robot_s += (look.observation.stamp_ns - start_ns) * 1e-9
+        robot_s = (look.observation.stamp_ns - start_ns) * 1e-9
+        self.robot_s += robot_s
+        self.desk.robot_s = self.robot_s
         self.steps_changed += log.steps_changed
-        self._write(log, mode, seed, time.monotonic() - wall_start)
+        times = {"wall_s": round(time.monotonic() - wall_start, 3), "robot_s": round(robot_s, 3)}
+        if log.termination not in CUT_SHORT and not await self._kept.has(log.episode):
+            log.abandon(Termination.FAULT)
+            times["discarded"] = True
+        self.journal.end({**self._record(log, mode, seed), "block": block, **times})
+        if self._ended is not None:
+            self._ended(mode, log)
         return log
 
     async def _begin(self, seed: int) -> Look | None:
         """The first look of an episode, once the scene is reset and the guard would let the arm move; else None."""
-        if not await self._guard_is_armed(first_state_is_there=False):
+        self.desk.tell("waiting", "the guard to be armed: arm_node's reset, arm")
+        if not await self._guard.is_armed(first_state_is_there=False):
             return None
+        self.desk.tell("resetting", "reset_scene")
         look = await self._reset(seed)
-        if look is None or not await self._guard_is_armed(first_state_is_there=True):
+        if look is None or not await self._guard.is_armed(first_state_is_there=True):
             return None
         # where somebody had to arm first, that look is old
         return look if self._node.lockstep else await self._sight.look(self._patience_s)
@@ -198,11 +190,19 @@ class Session:
             self._node.get_logger().error(f"{log.episode}: {who} did not answer within {self._patience_s} s")
             log.abandon(Termination.FAULT)
             return look
-        stopped = bool(executed.reasons & STOPPED)
+        # a lost learner does not stop the arm; but what comes next would be of no use to anybody
+        lost = bool(self._guard.reasons & Reason.HEARTBEAT)
+        if executed.reasons & Reason.SHAPE:
+            told = "arm_node takes another number of values; give both nodes the same action_space"
+            self._node.get_logger().fatal(f"{log.episode}: {told}")
+            log.abandon(Termination.FAULT)
+            return look
+        stopped = lost or bool(executed.reasons & STOPPED)
         log.add(look.observation, executed, after.task, stopped=stopped)
         if stopped:
             self._node.get_logger().warning(
-                f"{log.episode}: the guard has stopped the arm ({', '.join(names(executed.reasons))})"
+                f"{log.episode}: the guard has stopped the arm, or lost a peer of it "
+                f"({', '.join(names(executed.reasons | self._guard.reasons))})"
             )
         if log.ended:
             log.close(after.observation)
@@ -214,6 +214,8 @@ class Session:
             look.observation.stamp_ns, self._seq, self._actor.act(look), self._actor.source, self._actor.revision
         )
         self._executed = Future(executor=self._node.executor)
+        if self._first_action_s is None:
+            self._first_action_s = age_of_process_s()
         self._action_out.publish(convert.action_message(action, "base"))
         return action
 
@@ -239,10 +241,6 @@ class Session:
         return await self._sight.look(self._patience_s)
 
     # --- telling the others --------------------------------------------------------------------------------------
-    def _publish(self, step: Step, mode: Mode) -> None:
-        self._step_out.publish(convert.step_message(step, mode.value))
-        self.steps_published += not step.is_last
-
     def _event(self, kind: int, log: EpisodeLog, mode: Mode, seed: int, ns: int) -> None:
         event = m.EpisodeEvent(
             kind=kind, id=log.episode, task=self._task, mode=mode.value, seed=seed, n_steps=log.n_steps
@@ -252,37 +250,35 @@ class Session:
             event.outcome, event.termination = log.outcome.value, log.termination.value
         self._event_out.publish(event)
 
-    def _write(self, log: EpisodeLog, mode: Mode, seed: int, wall_s: float) -> None:
-        if self._node.run_dir is not None:
-            append_line(self._node.run_dir / "episodes.jsonl", self._record(log, mode, seed, wall_s))
-
-    def _record(self, log: EpisodeLog, mode: Mode, seed: int, wall_s: float) -> dict[str, Any]:
+    def _record(self, log: EpisodeLog, mode: Mode, seed: int) -> dict[str, Any]:
         return {
             "id": log.episode,
             "mode": mode.value,
+            "task": self._task,
             "seed": seed,
             "outcome": log.outcome.value,
             "termination": log.termination.value if log.termination else "",
             "n_steps": log.n_steps,
             "reward_sum": log.reward_sum,
             "steps_changed": log.steps_changed,
-            "steps_before": self.steps_published - log.n_steps,
+            "steps_before": self.journal.n_steps,
             "revision": self._actor.revision,
-            "wall_s": round(wall_s, 3),
         }
 
     def summary(self) -> dict[str, Any]:
         return {
             "episodes": self.episodes,
-            "steps_published": self.steps_published,
+            "steps_published": self.steps.n_published,
             "steps_changed": self.steps_changed,
-            "robot_s": round(self.robot_s, 3),
+            "robot_s": round(self.robot_s - self._robot_s_before, 3),
+            "first_action_s": self._first_action_s,
+            **self.steps.summary(),
         }
 
     # --- on request ----------------------------------------------------------------------------------------------
     def _judge_goal(self, goal: RunEpisode.Goal) -> GoalResponse:
         known = goal.mode in [mode.value for mode in Mode]
-        return GoalResponse.ACCEPT if known and not (self._busy or self._schedule) else GoalResponse.REJECT
+        return GoalResponse.ACCEPT if known and not (self._busy or self._schedule.blocks) else GoalResponse.REJECT
 
     async def _serve(self, handle: Any) -> RunEpisode.Result:
         self._busy = True
@@ -294,3 +290,9 @@ class Session:
         result.termination = log.termination.value if log.termination else ""
         result.reward_sum = float(log.reward_sum)
         return result
+
+
+def age_of_process_s() -> float:
+    """How long ago this process was started: the loading of its libraries counts too (proc(5), field 22)."""
+    started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")

@@ -10,14 +10,14 @@ from o2o_msgs.msg import TaskState as TaskStateMessage
 from rclpy.task import Future
 from sensor_msgs.msg import Image, JointState
 
-from o2o_nodes import convert, qos
+from o2o_nodes import checks, convert, qos
 from o2o_nodes.node import HouseNode
 from o2o_robot.robot.assemble import Assembler, Tick
 from o2o_robot.robot.camera_view import View
 from o2o_robot.robot.proprioception import proprioception
 from o2o_robot.types import ArmState, Array, Observation, TaskState
 
-ARM, POSE, JUDGE = "joint_states", "current_pose", "task_state"
+ARM, POSE, JUDGE, GRIPPER = "joint_states", "current_pose", "task_state", "gripper"
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,15 @@ class Sight:
         self._cameras = node.setting(
             "cameras", ["wrist", "front"], "camera names; each is read from <name>/<image_topic>"
         )
+        self._grips = node.setting("gripper_states", "", "JointState of a gripper's opening; empty: none is read")
+        self._finger = node.setting("gripper_joint", "fr3_finger_joint1", "name in it whose position is the opening")
         self._topic = node.setting("image_topic", "color/image_raw", "a camera's pictures; of camera_node image_policy")
         self._side = node.setting("image_size", 0, "side of the policy's pictures in pixels; 0: as they come")
         self._warned: set[str] = set()
         period_s = 1.0 / node.setting("control_hz", 10.0, "how often the policy acts")
         tolerance_s = node.setting("tolerance_s", 0.05, "how much older than the tick a sample may be; 0 in lockstep")
         self._assembler = Assembler(
-            streams=(ARM, POSE, JUDGE, *self._cameras),
+            streams=(ARM, POSE, JUDGE, *self._cameras, *([GRIPPER] if self._grips else [])),
             reference=self._cameras[0],
             period_ns=round(period_s * 1e9),
             tolerance_ns=0 if node.lockstep else round(tolerance_s * 1e9),
@@ -54,6 +56,10 @@ class Sight:
         self._waiting: Future | None = None
         self._ready: deque[Tick] = deque(maxlen=1)
         self._subscribe()
+
+    @property
+    def sees_gripper(self) -> bool:
+        return bool(self._grips)
 
     def restart(self, not_before_ns: int) -> None:
         """Forget everything stamped before `not_before_ns`: a new episode begins there."""
@@ -75,10 +81,16 @@ class Sight:
         subscribe(JointState, "joint_states", lambda message: self._take(ARM, message), profile)
         subscribe(PoseStamped, "current_pose", lambda message: self._take(POSE, message), profile)
         subscribe(TaskStateMessage, "task_state", lambda message: self._take(JUDGE, message), profile)
+        if self._grips:
+            subscribe(JointState, self._grips, lambda message: self._take(GRIPPER, message), profile)
         for name in self._cameras:
             subscribe(Image, f"{name}/{self._topic}", lambda message, name=name: self._take(name, message), profile)
 
     def _take(self, stream: str, message: JointState | PoseStamped | TaskStateMessage | Image) -> None:
+        """Keep a sample for the ticks to come. Raises DataError or ArmError for one that no look could be made of."""
+        checks.sound(message)
+        if stream == ARM:
+            convert.joints(message, self._joints)
         self._assembler.add(stream, convert.stamp_ns(message.header.stamp), message)
         self._offer()
 
@@ -90,11 +102,15 @@ class Sight:
 
     def _compose(self, tick: Tick) -> Look:
         q_rad, dq_rad = convert.joints(tick.samples[ARM], self._joints)
-        arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]))
+        arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]), self._opening_m(tick))
         images = {name: self._of_policy_size(name, convert.image(tick.samples[name])) for name in self._cameras}
         return Look(
             Observation(tick.stamp_ns, images, proprioception(arm)), arm, convert.task_state(tick.samples[JUDGE])
         )
+
+    def _opening_m(self, tick: Tick) -> float:
+        """How far the gripper is open; 0 where none is read."""
+        return float(convert.joints(tick.samples[GRIPPER], [self._finger])[0][0]) if self._grips else 0.0
 
     def _of_policy_size(self, name: str, image: Array) -> Array:
         """The picture as the policy knows them. Another size is resized whole, and said once."""

@@ -9,7 +9,10 @@ import numpy as np
 from o2o_nodes.node import HouseNode, run
 from o2o_nodes.session import Session
 from o2o_nodes.sight import Look
+from o2o_robot.graph_arm import action_space
+from o2o_robot.robot.action_space import space_named
 from o2o_robot.types import Mode, Source
+from o2o_robot.vitals import Value, scalars
 from o2o_sim.tasks.expert import ExpertConfig, make_expert
 
 
@@ -41,13 +44,17 @@ class TeleopNode(HouseNode):
             distracted=self.setting("distracted", 0.0, "share of episodes aimed at the distractor"),
         )
         task = self.setting("task", "peg", "name of the task")
-        self._session = Session(self, ScriptedActor(task, config))
+        n_action = space_named(action_space(task, "")).n_action  # of the task's expert
+        self._session = Session(self, ScriptedActor(task, config), n_action=n_action)
 
     def start(self) -> None:
         self._session.start()
 
     def summary(self) -> dict[str, Any]:
         return self._session.summary()
+
+    def readings(self) -> dict[str, Value]:
+        return scalars(self._session.summary())
 
 
 def main() -> None:

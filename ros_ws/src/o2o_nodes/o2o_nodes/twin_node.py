@@ -4,17 +4,17 @@ In lockstep physics waits: each command stamped with the present observation (or
 control period pass, and then the next observation is published. In real time a wall timer lets time pass, whatever is
 commanded.
 
-Which controller is active is the parameter `arm.controller`, changed at any time (`ros2 param set`). The services of
-ros2_control's controller_manager are not offered: their types are controller_manager_msgs', which has no wheel.
+Which controller is active is the parameter `arm.controller`, changed at any time (`ros2 param set`), or by the services
+of ros2_control's controller_manager where their types are installed.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from o2o_msgs.action import ResetScene
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action import ActionServer
@@ -24,14 +24,17 @@ from std_srvs.srv import Trigger
 
 from o2o_nodes import arm_messages, convert, qos
 from o2o_nodes.arm_topics import PREFIX, read_topics
+from o2o_nodes.controller_manager import ControllerManager
 from o2o_nodes.controllers import Controllers
 from o2o_nodes.faults import FaultDesk
+from o2o_nodes.follow_trajectory import FollowTrajectory
 from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_nodes.twin_settings import require_gripper, require_timely, twin_config
 from o2o_nodes.twin_streams import make_streams
 from o2o_robot.errors import ArmError, ConfigError, O2OError
 from o2o_robot.robot.fault_kinds import Joints
 from o2o_robot.robot.kinematics import SerialArm, fr3, ur5e
-from o2o_sim.config import TwinConfig
+from o2o_robot.vitals import Value
 from o2o_sim.twin import Twin
 
 REPEAT_S = 0.5  # of wall time, between two looks at an instant that nobody answers
@@ -45,10 +48,12 @@ class TwinNode(HouseNode):
         self.set_parameters([Parameter("use_sim_time", value=False)])  # it *is* the clock
 
     def open(self) -> None:
-        self._twin = Twin(self._twin_config())
+        self._twin = Twin(twin_config(self))
         self._topics = read_topics(self, read_only=False)
         self._joints = self.setting("joints", list(self._twin.robot.joints), "names in joint_states")
         self._factor = self.setting("realtime_factor", 1.0, "simulated seconds per second; 0: lockstep")
+        require_timely(self._twin.config, lockstep=self._waits_for_commands)
+        require_gripper(self, self._twin)
         self._state_hz = self.setting("state_hz", 100.0, "rate of joint_states and current_pose in real time")
         self._period_s = self._twin.config.period_s
         self._steps = self._resets = 0
@@ -58,8 +63,9 @@ class TwinNode(HouseNode):
         self._controllers = Controllers(
             self, self._topics, self._joints, state=lambda: self._state, heard=self._on_command
         )
-        if self._topics.gripper_command:
-            self.create_subscription(Float64MultiArray, self._topics.gripper_command, self._on_grip, qos.COMMAND)
+        ControllerManager(self, self._topics, self._joints, self._controllers)
+        FollowTrajectory(self, self._topics.joint_trajectory, self._joints, self._controllers, lambda: self._state)
+        self._grips = self._hear_grips()
         self.add_on_set_parameters_callback(self._on_parameters)
         self._advertise()
         self._server = ActionServer(self, ResetScene, "reset_scene", self._reset)
@@ -74,7 +80,7 @@ class TwinNode(HouseNode):
             return
         self._ticks = 0
         self._ticks_per_frame = max(1, round(self._period_s * self._state_hz))
-        self.create_timer(1.0 / (self._state_hz * self._factor), self._tick, clock=STEADY)
+        self.create_beat("physics", 1.0 / (self._state_hz * self._factor), self._tick)
 
     def close(self) -> None:
         self.remove_on_set_parameters_callback(self._on_parameters)
@@ -91,16 +97,8 @@ class TwinNode(HouseNode):
             "observation_to_target_ms": {"p50": np.percentile(answer_ms, 50), "p99": np.percentile(answer_ms, 99)},
         }
 
-    def _twin_config(self) -> TwinConfig:
-        config = TwinConfig(
-            task=self.setting("task", "peg", "task of the twin"),
-            robot=self.setting("robot", "fr3", "arm of the twin: fr3, ur5e, or the path of a name map"),
-            cameras=tuple(name for name in self.setting("cameras", ["wrist", "front"], "camera names") if name),
-            image_size=self.setting("image_size", 64, "side of the images in pixels"),
-            control_hz=self.setting("control_hz", 10.0, "rate of the policy, and of physics in lockstep"),
-        )
-        clearance_m = self.setting("clearance_m", config.peg.clearance_m, "gap between peg and hole on each side")
-        return replace(config, peg=replace(config.peg, clearance_m=clearance_m))
+    def readings(self) -> dict[str, Value]:
+        return {"control steps": self._steps, "resets": self._resets, "faults injected": self._faults.injected}
 
     @property
     def _waits_for_commands(self) -> bool:
@@ -110,6 +108,7 @@ class TwinNode(HouseNode):
     def _on_command(self, stamp_ns: int | None) -> None:
         if self._waits_for_commands and stamp_ns in (None, self._twin.stamp_ns):
             self._answer_s.append(time.perf_counter() - self._seen_at_s)
+            self._take_grips()
             self._move(self._period_s)
             self._steps += 1
             self._see()
@@ -118,8 +117,9 @@ class TwinNode(HouseNode):
         self._move(1.0 / self._state_hz)
         self._ticks += 1
         self._feel()
-        if self._ticks % self._ticks_per_frame == 0:
-            self._steps += 1
+        is_step = self._ticks % self._ticks_per_frame == 0
+        self._steps += is_step
+        if is_step or self._twin.config.sensors.camera.fps:  # a camera with a rate of its own shows what has come
             self._look()
 
     def _move(self, dt_s: float) -> None:
@@ -127,12 +127,27 @@ class TwinNode(HouseNode):
         if not self._faults.is_on("reflex"):
             goal = self._controllers.goal(dt_s)
             if isinstance(goal, np.ndarray):
-                self._twin.lean(goal)
+                self._twin.lean(goal, firmly=True)
                 goal = self._kinematics.fk(goal)
             if goal is not None:
                 self._twin.aim(goal)
         self._twin.advance(dt_s)
         self._state = self._twin.arm_state()
+
+    def _hear_grips(self) -> Any:
+        topic = self._topics.gripper_command
+        return self.create_subscription(Float64MultiArray, topic, self._on_grip, qos.COMMAND) if topic else None
+
+    def _take_grips(self) -> None:
+        """Heed what came for the gripper before the arm's command, whichever of the two queues is served first.
+
+        In lockstep both belong to one step, and the same step must always do the same.
+        """
+        if self._grips is None or not self._twin.has_gripper:
+            return
+        with self._grips.handle:
+            while (taken := self._grips.handle.take_message(self._grips.msg_type, self._grips.raw)) is not None:
+                self._on_grip(taken[0])
 
     def _on_grip(self, message: Float64MultiArray) -> None:
         if self._faults.is_on("stuck") or self._faults.is_on("reflex"):
@@ -172,6 +187,8 @@ class TwinNode(HouseNode):
         self._twin.advance(self._period_s if self._waits_for_commands else 1.0 / self._state_hz)
         self._state = self._twin.arm_state()
         handle.succeed()
+        if self._twin.drawn:
+            self._scene_out.publish(convert.scene_message(self._twin.drawn, self._twin.stamp_ns))
         self._see()
         return ResetScene.Result(success=True, message="", stamp=convert.stamp(self._twin.stamp_ns))
 
@@ -194,6 +211,7 @@ class TwinNode(HouseNode):
     # --- what a driver would publish -----------------------------------------------------------------------------
     def _advertise(self) -> None:
         self._mode_out = self.create_publisher(UInt8, "robot_mode", qos.LATCHED)
+        self._scene_out = self.create_publisher(DiagnosticArray, "scene", qos.LATCHED)
         streams = make_streams(self, self._topics, self._twin.config.cameras)
         self._faults = FaultDesk(self, streams, changed=self._tell_mode)
 
@@ -203,18 +221,19 @@ class TwinNode(HouseNode):
 
     def _feel(self) -> None:
         state, say = self._state, self._faults.say
-        say("clock", state.stamp_ns)
+        say("clock", self._twin.stamp_ns)
         say("joint_states", state.stamp_ns, Joints(tuple(self._joints), state.q_rad, state.dq_rad))
         say("current_pose", state.stamp_ns, state.tool)
         say("current_twist", state.stamp_ns, self._kinematics.jacobian(state.q_rad) @ state.dq_rad)
         say("external_wrench", state.stamp_ns, state.wrench)
         say("gripper", state.stamp_ns, np.array([state.gripper_m]))
-        say("task_state", state.stamp_ns, self._twin.task_state())
+        say("task_state", self._twin.stamp_ns, self._twin.task_state())
 
     def _look(self) -> None:
         self._seen_at_s = time.perf_counter()
         for name in self._twin.config.cameras:
-            self._faults.say(name, self._twin.stamp_ns, self._twin.image(name))
+            for frame in self._twin.new_frames(name):
+                self._faults.say(name, frame.stamp_ns, frame.image)
 
 
 def _kinematics(twin: Twin) -> SerialArm:

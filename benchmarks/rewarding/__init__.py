@@ -1,0 +1,1 @@
+"""Frames of the twin for the reward classifier, and how well it does on those it never saw."""

@@ -1,0 +1,1 @@
+"""Where a run's numbers go besides its own logs: TensorBoard always, Weights & Biases and Rerun where asked."""

@@ -1,0 +1,6 @@
+"""The episodes of the data side's tests serve here too."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "data"))

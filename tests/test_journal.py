@@ -1,0 +1,97 @@
+"""A session's memory: what it wrote before any crash tells where the schedule goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from o2o_robot.journal import Done, Journal
+from o2o_robot.jsonfile import append_line, read_lines
+
+SCHEDULE = ["warmup steps=40", "online steps=100"]
+
+
+def journal(folder: Path, *, resume: bool = True, schedule: list[str] = SCHEDULE) -> Journal:
+    return Journal(folder, schedule=schedule, resume=resume)
+
+
+def ended(name: str, *, block: int = 0, n_steps: int = 10, outcome: str = "success", why: str = "task") -> dict:
+    return {"id": name, "block": block, "n_steps": n_steps, "outcome": outcome, "termination": why, "robot_s": 1.0}
+
+
+def test_a_schedule_goes_on_in_its_block_with_its_counts(tmp_path):
+    first = journal(tmp_path, resume=False)
+    for line in (ended("a"), ended("b"), ended("c", block=1, n_steps=7), ended("d", block=1, outcome="failure")):
+        first.end(line)
+    again = journal(tmp_path)
+    assert again.done == Done(block=1, episodes=2, steps=17, successes=1)
+    assert (again.n_episodes, again.robot_s_before) == (4, 4.0)
+
+
+def test_an_episode_cut_short_is_run_again_though_its_steps_count(tmp_path):
+    first = journal(tmp_path, resume=False)
+    first.end(ended("a", block=1))
+    first.end(ended("b", block=1, n_steps=4, outcome="incomplete", why="fault"))
+    assert journal(tmp_path).done == Done(block=1, episodes=1, steps=14, successes=1)
+
+
+@pytest.mark.parametrize("changes", [{"resume": False}, {"schedule": ["online steps=7"]}])
+def test_another_schedule_or_a_run_that_is_not_taken_up_begins_at_its_first_block(tmp_path, changes):
+    journal(tmp_path, resume=False).end(ended("a", block=1))
+    again = journal(tmp_path, **changes)
+    assert again.done == Done()
+    assert again.n_episodes == 1, "an id names one episode of the folder"
+    again.end(ended("b", block=0, n_steps=3))
+    assert journal(tmp_path, schedule=changes.get("schedule", SCHEDULE)).done.steps == 3
+
+
+def test_an_episode_that_nobody_ended_is_written_down_as_discarded_once(tmp_path):
+    first = journal(tmp_path, resume=False)
+    first.end(ended("a"))
+    first.begin("b", block=1, mode="online", seed=5)
+    again = journal(tmp_path)
+    assert again.settle("b", n_steps=6) == "b"
+    assert again.settle("b", n_steps=6) == ""
+    assert journal(tmp_path).settle("b", n_steps=6) == ""
+    line = list(read_lines(tmp_path / "episodes.jsonl"))[-1]
+    assert (line["id"], line["outcome"], line["discarded"], line["n_steps"]) == ("b", "incomplete", True, 6)
+    assert (line["seed"], line["mode"], line["block"]) == (5, "online", 1)
+    assert again.done == Done(block=1, episodes=0, steps=6, successes=0)
+
+
+def test_an_open_episode_of_which_no_step_was_said_has_none(tmp_path):
+    journal(tmp_path, resume=False).begin("b", block=0, mode="warmup", seed=5)
+    again = journal(tmp_path)
+    again.settle("a", n_steps=9)
+    assert again.done.steps == 0
+
+
+def test_an_episode_that_was_ended_is_left_as_it_is(tmp_path):
+    first = journal(tmp_path, resume=False)
+    first.begin("a", block=0, mode="warmup", seed=5)
+    first.end(ended("a"))
+    assert journal(tmp_path).settle("a", n_steps=10) == ""
+
+
+@pytest.mark.parametrize("torn", ['{"id": "b", "blo', '{"id": "b"}'])
+def test_a_line_cut_short_by_a_crash_does_not_swallow_the_next_one(tmp_path, torn):
+    journal(tmp_path, resume=False).end(ended("a"))
+    with (tmp_path / "episodes.jsonl").open("a") as log:
+        log.write(torn)
+    again = journal(tmp_path)
+    again.end(ended("c"))
+    assert [line["id"] for line in read_lines(tmp_path / "episodes.jsonl")] == ["a", "c"]
+
+
+def test_without_a_folder_nothing_is_written_and_ids_go_on():
+    memory = Journal(None, schedule=SCHEDULE, resume=True)
+    memory.begin("a", block=0, mode="eval", seed=1)
+    memory.end(ended("a"))
+    assert (memory.n_episodes, memory.settle("a", n_steps=3), memory.done) == (1, "", Done())
+
+
+def test_lines_of_an_older_version_are_of_the_first_block(tmp_path):
+    append_line(tmp_path / "episodes.jsonl", {"id": "old", "n_steps": 3, "outcome": "success", "termination": "task"})
+    again = journal(tmp_path)
+    assert (again.n_episodes, again.done) == (1, Done())
