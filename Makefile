@@ -47,8 +47,8 @@ bench-switch: setup ## the offline-to-online benchmark: 14 methods, two tasks, f
 faults: setup ## the crash matrix: every fault in every node in every phase; an hour or more, goes on where it stopped
 	@$(IN_ENV) python benchmarks/faults.py
 
-soak: setup ## two hours of collect, warm-up and online with random faults (HOURS=2)
-	@$(IN_ENV) python benchmarks/soak.py --hours $(or $(HOURS),2)
+soak: setup ## two hours of collect, warm-up and online with random faults (MINUTES=120)
+	@$(IN_ENV) python benchmarks/soak.py --minutes $(or $(MINUTES),120)
 
 peers: setup ## d3rlpy in an environment of its own, for the parity test and the speed benchmark
 	@test -x .venv-peers/bin/python || $(BIN)/python -m venv .venv-peers

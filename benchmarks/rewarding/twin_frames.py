@@ -19,13 +19,14 @@ from o2o_sim.tasks.expert import ExpertConfig, PegExpert
 from o2o_sim.twin import Twin
 
 SPACE = DeltaPosition()
+EXPERT = ExpertConfig(noise=0.3, bias_m=0.012, distracted=0.3)
 
 
 @dataclass(frozen=True)
 class Collection:
     """Which episodes: a randomization's name, scenes from first_seed, and an expert of this quality.
 
-    hold_steps: how long an episode goes on after the first success, as a person who waits before stopping the record.
+    hold_steps: how long the arm is held after the first success, as by a person who waits before stopping the record.
     """
 
     randomization: str = "mild"
@@ -35,7 +36,7 @@ class Collection:
     image_size: int = 64
     max_steps: int = 30
     hold_steps: int = 3
-    expert: ExpertConfig = ExpertConfig(noise=0.3, bias_m=0.012, distracted=0.3)
+    expert: ExpertConfig = EXPERT
 
 
 def collect(path: Path, collection: Collection) -> EpisodeStore:
@@ -63,9 +64,13 @@ def _episode(twin: Twin, seed: int, collection: Collection) -> Episode:
     twin.reset(seed)
     expert.reset(rng)
     seen, actions, is_done = [_look(twin)], list[Array](), list[bool]()
-    while len(actions) < collection.max_steps and sum(is_done) <= collection.hold_steps:
+    while len(actions) < collection.max_steps + collection.hold_steps and sum(is_done) <= collection.hold_steps:
+        if len(actions) >= collection.max_steps and not is_done[-1]:
+            break
         arm = twin.arm_state()
-        actions.append(expert.act(twin.task_state(), arm, rng))
+        moves = expert.act(twin.task_state(), arm, rng)
+        # a hand keeps still once the peg is in: what slips out again would be no success, though it looks like one
+        actions.append(np.zeros(3, np.float32) if is_done and is_done[-1] else moves)
         twin.step(SPACE.target(actions[-1], arm))
         seen.append(_look(twin))
         is_done.append(twin.task_state().success)

@@ -136,9 +136,7 @@ def _judged(console: Console, store: EpisodeStore, labelling: Labelling) -> tupl
     if labelling.reward is not None:
         from o2o_robot.labelling.by_reward import reward_judge  # torch, only where a classifier is given
 
-        judged = judge_store_with(
-            store, reward_judge(labelling.reward), labelling.precision, rng, console=console
-        )
+        judged = judge_store_with(store, reward_judge(labelling.reward), labelling.precision, rng, console=console)
         who = f"reward {labelling.reward}"
         console.print(f"{who}, held against {len(judged.known)} episodes whose outcome is known:")
         return judged, who

@@ -202,7 +202,3 @@ def _bar(console: Console, what: str, n: int) -> Iterator[Callable[[], None]]:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=n)
         yield lambda: bar.update(task, advance=1)
-
-
-if __name__ == "__main__":
-    raise SystemExit(tyro.extras.subcommand_cli_from_dict(WORDS))

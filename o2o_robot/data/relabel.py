@@ -59,7 +59,7 @@ def relabelled(recorded: Ending, outcome: Word, *, recorded_outcome: str = "") -
         meta={"outcome": found, "termination": termination.value},
     )
     word = outcome if outcome in ("success", "failure") else "unknown"
-    after = labels.apply(episode, Correction(word))  # type: ignore[arg-type]
+    after = labels.apply(episode, Correction(word))
     return Relabelled(after.reward, after.terminated, after.truncated)
 
 

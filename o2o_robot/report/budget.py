@@ -22,7 +22,7 @@ def palette(png: bytes) -> bytes:
     """The picture in 256 colours, or as it was where that is no smaller: plots look the same at a third of the size."""
     out = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(out, "PNG")
     return min(out.getvalue(), png, key=len)
 
 

@@ -14,7 +14,9 @@ import numpy as np
 from o2o_robot.types import Array, Episode
 
 N_ALONG, N_SEEN, SIDE = 12, 4, 8  # points of the path, components of the last picture, its side once shrunk
-MOST_CLUSTERS, CLEAR = 5, 0.25  # Kaufman and Rousseeuw (1990): below 0.25 there is no structure to speak of
+SEEN_WEIGHT = 0.5  # where the tool went says more of a failure than what the pictures differ by: scenes differ too
+# Kaufman and Rousseeuw (1990) call a silhouette below 0.25 none and below 0.5 weak; noise in four dimensions makes 0.3
+MOST_CLUSTERS, CLEAR = 5, 0.4
 TOOL = "tool_position_m"
 
 
@@ -102,12 +104,12 @@ def measured_name(failed: Sequence[Ended], won: Sequence[Ended]) -> str:
 
 
 def _features(failed: Sequence[Ended]) -> Array:
-    """(N, k): the path and the last pictures, each family of unit variance, so that neither drowns the other."""
+    """(N, k): the path and the last pictures, each of unit variance before its weight: neither drowns the other."""
     path = np.array([e.path_m.ravel() for e in failed])
     seen = np.array([e.seen for e in failed])
     seen = seen - seen.mean(axis=0)
     left, scale, _ = np.linalg.svd(seen, full_matrices=False)
-    return np.hstack([_scaled(path), _scaled((left * scale)[:, :N_SEEN])])
+    return np.hstack([_scaled(path), SEEN_WEIGHT * _scaled((left * scale)[:, :N_SEEN])])
 
 
 def _scaled(values: Array) -> Array:

@@ -34,6 +34,11 @@ class Moments(NamedTuple):
     rows: tuple[FailureRow, ...]
     note: str
 
+    @property
+    def failure_names(self) -> tuple[str, ...]:
+        """Names of the strips that show failures."""
+        return tuple(f"failure_{k}" for k in range(len(self.rows)))
+
 
 def moments(run: RunFacts) -> Moments:
     """Of the stage that has most to tell, fine-tuning or the only one; nothing where it has no store of pictures."""
@@ -110,4 +115,4 @@ def _note(n_lost: int, n_clusters: int, silhouette: float) -> str:
     told = "Failures are parted by the tool's path and the last pictures"
     if n_clusters < 2:
         return f"{told}; these {n_lost} show no clear groups, so they are one."
-    return f"{told} (Ward's clustering, mean silhouette {silhouette:.2f}; 1 is well apart, below 0.25 none is claimed)."
+    return f"{told} (Ward's clustering, mean silhouette {silhouette:.2f}; 1 is well apart, below 0.4 none is claimed)."

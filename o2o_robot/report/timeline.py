@@ -41,7 +41,7 @@ def timeline(run: RunFacts, stage: str) -> tuple[tuple[Row, ...], str]:
     """A row an episode of the stage that was not discarded, and why the store could not be asked ("" where it was)."""
     found = run.stages[stage]
     ends = found.end_min
-    begins = (0.0, *ends[:-1])
+    begins = (0.0, *ends)[: len(ends)]  # none of no episodes
     marks, lacks = _marks(run, stage)
     rows = [
         Row(line, begin, end, *marks.get(line.id, ()))
@@ -55,7 +55,7 @@ def stretches(rows: Sequence[Row]) -> tuple[Stretch, ...]:
     """The rows parted where the mode changes: phases and evaluation blocks."""
     starts = [i for i, row in enumerate(rows) if i == 0 or row.line.mode != rows[i - 1].line.mode]
     return tuple(
-        Stretch(rows[a].line.mode, a, b - 1) for a, b in zip(starts, [*starts[1:], len(rows)], strict=True) if b > a
+        Stretch(rows[a].line.mode, a, b - 1) for a, b in zip(starts, [*starts, len(rows)][1:], strict=True) if b > a
     )
 
 

@@ -1,1 +1,1 @@
-"""Who says that the task is done: a classifier that learns from frames, plain rules, a person; and where they differ."""
+"""Who says that the task is done: a classifier of frames, plain rules, a person; and where they differ."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -16,7 +16,8 @@ SUCCESS, OTHER, UNTOLD = 1, 0, -1
 MARGIN = 3  # frames before the first success that are neither: a person sees it done before or after the label does
 
 
-class Examples(NamedTuple):
+@dataclass(frozen=True)
+class Examples:
     """N frames: images by camera (N, H, W, 3) uint8; is_success (N,) bool; of which episode and row each is, (N,).
 
     episode: index in the store. outcome: whether that episode succeeded, (N,) bool.
@@ -117,5 +118,9 @@ def _joined(parts: Sequence[Examples]) -> Examples:
                 got = "missing" if there is None else "x".join(map(str, there.shape[1:3]))
                 raise DataError(f"camera {name} is {got} in episode {part.episode[0]}; train on episodes of one cell")
     images = {name: np.concatenate([part.images[name] for part in parts]) for name in cameras}
-    rest = (np.concatenate([getattr(part, name) for part in parts]) for name in Examples._fields[1:])
-    return Examples(images, *rest)
+    rest = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Examples)
+        if field.name != "images"
+    }
+    return Examples(images, **rest)

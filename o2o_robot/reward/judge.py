@@ -31,8 +31,8 @@ class EpisodeJudge:
     verdict = judge.see(stamp_ns, score)                      # or judge.cannot(stamp_ns, "the lens is covered")
     if (task := judge.task_state(verdict)) is not None: publish(task)
 
-    is_probability: whether scores are calibrated, or just 0 and 1. A person's word (`say`) counts at the next score, and
-    more than the source's own.
+    is_probability: whether scores are calibrated, or just 0 and 1. A person's word (`say`) counts from the next score
+    on, and more than the source's own.
     """
 
     hysteresis: Hysteresis

@@ -71,13 +71,12 @@ def learn(
     net = fit(train, shape, config.fit, seed=config.seed, prepare=prepare, tick=tick)
     odds = log_odds(net, calibration.images)
     scaling = calibrated(odds, calibration.is_success)
-    threshold = choose_inside(
-        scaling.probability(odds), calibration.is_success, config.precision, recall=_RECALL_AIM
-    )
+    threshold = choose_inside(scaling.probability(odds), calibration.is_success, config.precision, recall=_RECALL_AIM)
     if threshold is None:
         raise DataError(
-            f"no threshold reaches a precision of {config.precision:g} on {len(calibration)} frames to calibrate on; "
-            "label more episodes, look at larger images, or lower --precision"
+            f"no threshold reaches a precision of {config.precision:g} on {len(calibration)} frames to calibrate on, "
+            f"{int(calibration.is_success.sum())} of them of success; record more episodes, go on recording for a "
+            "moment once it is done, look at larger images, or lower --precision"
         )
     probability = scaling.probability(log_odds(net, held_out.images))
     found = quality(probability, held_out.is_success, threshold)

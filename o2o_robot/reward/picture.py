@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from o2o_robot.types import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
 N_BINS = 10
 N_WORST = 8
@@ -41,7 +42,7 @@ def save(path: Path, examples: Examples, probability: Array, threshold: float, *
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 10), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.35))
+    above, below = cast("Sequence[SubFigure]", figure.subfigures(2, 1, height_ratios=(1, 1.35)))
     figure.suptitle(title, fontsize=10)
     left, right = above.subplots(1, 2)
     _reliability(left, probability, examples.is_success)
@@ -84,4 +85,3 @@ def _frames(axes: Sequence[Axes], examples: Examples, probability: Array, chosen
     axes[0].text(-0.05, 0.5, what, rotation=90, va="center", ha="right", transform=axes[0].transAxes, fontsize=8)
     if not len(chosen):
         axes[0].text(0.5, 0.5, "none", ha="center", transform=axes[0].transAxes)
-

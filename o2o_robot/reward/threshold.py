@@ -79,13 +79,16 @@ def choose_inside(probability: Array, is_true: Array, precision: float, *, recal
     """A threshold between the lowest that is precise enough and the highest that still finds `recall` of the true.
 
     Half-way in log-odds: on what it has not seen either end would be missed as often as met. The lowest alone where it
-    already finds fewer; None where nothing is precise enough.
+    already finds fewer, or where half-way is less precise (precision is not monotone); None where nothing is enough.
     """
     lowest = choose(probability, is_true, precision)
     if lowest is None:
         return None
     highest = float(np.quantile(probability[is_true], 1 - recall, method="lower"))
-    return lowest if highest <= lowest else 1 / (1 + math.exp(-(_logit(lowest) + _logit(highest)) / 2))
+    if highest <= lowest:
+        return lowest
+    between = 1 / (1 + math.exp(-(_logit(lowest) + _logit(highest)) / 2))
+    return between if quality(probability, is_true, between).precision >= precision else lowest
 
 
 def _logit(p: float) -> float:

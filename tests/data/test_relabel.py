@@ -39,7 +39,9 @@ def stream(replay: ReplayBuffer, episode: Episode, name: str, *, whole: bool = T
 
 
 @pytest.mark.parametrize("before", ["success", "failure"])
-@pytest.mark.parametrize(("word", "in_store"), [("success", "success"), ("failure", "failure"), ("incomplete", "unknown")])
+@pytest.mark.parametrize(
+    ("word", "in_store"), [("success", "success"), ("failure", "failure"), ("incomplete", "unknown")]
+)
 def test_a_late_word_makes_of_a_replay_what_it_makes_of_the_store(tmp_path, before, word, in_store):
     with EpisodeStore.create(tmp_path / "s.zarr") as store:
         for seed in range(3):
@@ -53,15 +55,17 @@ def test_a_late_word_makes_of_a_replay_what_it_makes_of_the_store(tmp_path, befo
         np.testing.assert_array_equal(columns(late)[name], column, err_msg=name)
 
 
-def test_the_last_word_counts_as_though_it_had_been_the_only_one():
+@pytest.mark.parametrize("lower", [0.0, 1.0])
+def test_the_last_word_counts_as_though_it_had_been_the_only_one(lower):
     rng = np.random.default_rng(0)
     words = ["success", "failure", "incomplete", "discard"]
     for _ in range(50):
         said = [words[i] for i in rng.integers(len(words), size=4)]
         often, once = a_replay(), a_replay()
         for replay in (often, once):
-            replay.add_episode(ended(0, "success"))
-            replay.add_episode(ended(1, "failure"))
+            for seed, outcome in enumerate(("success", "failure")):
+                episode = ended(seed, outcome)
+                replay.add_episode(replace(episode, reward=episode.reward - np.float32(lower)))
         for word in said:
             often.relabel("ep-0", word)
         once.relabel("ep-0", said[-1])
@@ -167,3 +171,14 @@ def test_a_replay_saved_before_there_was_a_book_knows_none_of_its_episodes_but_t
     whole = replace(ended(3, "success"), meta={})
     rows = second._book.rows(second._book.find("ep-3"))
     np.testing.assert_array_equal(second._ring["reward"][rows], whole.reward)
+
+
+def test_a_failure_that_the_task_itself_ended_stays_terminal_when_a_person_agrees():
+    failed = ended(0, "success")
+    failed = replace(failed, reward=np.zeros(5, np.float32))  # terminated, and never rewarded
+    replay = a_replay()
+    stream(replay, failed, "online-000000")
+    before = columns(replay)
+    replay.relabel("online-000000", "failure")
+    for name, column in before.items():
+        np.testing.assert_array_equal(replay._ring[name], column, err_msg=name)

@@ -9,11 +9,12 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("torch")
 
+from run_examples import a_finetuning
+
 from o2o_robot import cli
 from o2o_robot.errors import DataError
 from o2o_robot.report.compare import compare, short_names
 from o2o_robot.report.statistics import holm, unpaired
-from run_examples import a_finetuning
 
 GOOD, BAD = [("warmup", False), *[("online", True)] * 12], [("warmup", False), *[("online", False)] * 12]
 

@@ -10,6 +10,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from run_examples import N_STEPS, a_finetuning
+
 from o2o_robot.jsonfile import append_line, write_json
 from o2o_robot.report import budget
 from o2o_robot.report.accounts import accounts
@@ -18,7 +20,6 @@ from o2o_robot.report.page import write_report
 from o2o_robot.report.story import watched
 from o2o_robot.report.timeline import human_share, stretches, takeovers, timeline
 from o2o_robot.types import Source
-from run_examples import N_STEPS, a_finetuning
 
 P, T = int(Source.POLICY), int(Source.TELEOP)
 EPISODES = [("warmup", False), ("warmup", False), ("online", True), ("eval", True), ("eval", False), ("online", True)]

@@ -25,11 +25,11 @@ def frames(n: int, is_success: Array, seed: int) -> dict[str, Array]:
     images = {name: rng.integers(0, 120, (n, SIDE, SIDE, 3)).astype(np.uint8) for name in SHAPE.cameras}
     for t in np.flatnonzero(is_success):
         row, column = rng.integers(3, SIDE - 9, 2)
-        images["wrist"][t, row : row + 6, column : column + 6] = 230
+        images["wrist"][t, row : row + 6, column : column + 6] = 240
     return images
 
 
-def ended(seed: int, outcome: str, *, n_steps: int = 12, n_held: int = 2) -> Episode:
+def ended(seed: int, outcome: str, *, n_steps: int = 12, n_held: int = 4) -> Episode:
     """A success is seen in its last n_held observations, each of which a reward led to."""
     is_success = np.arange(n_steps + 1) > n_steps - n_held if outcome == "success" else np.zeros(n_steps + 1, bool)
     end = "terminated" if outcome == "success" else "truncated"

@@ -38,7 +38,7 @@ def test_no_episode_is_on_two_sides_of_a_split_and_every_side_has_both_outcomes(
         split = by_episode(examples, np.random.default_rng(seed))
         assert (np.sum(split, axis=0) == 1).all()
         parts = [set(examples.episode[rows].tolist()) for rows in split]
-        assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+        assert len(set.union(*parts)) == sum(len(part) for part in parts)
         assert all(len(np.unique(examples.outcome[rows])) == 2 for rows in split)
 
 
@@ -87,5 +87,13 @@ def test_a_chosen_threshold_keeps_its_precision_and_gives_away_no_recall_that_it
             assert all(quality(p, y, t).precision < 0.95 for t in p[p >= 0.5] if (p >= t).sum() >= 5)
             continue
         found = quality(p, y, threshold)
+        assert found.precision >= 0.95
         lowest = max(quality(p, y, t).recall for t in p if t >= 0.5 and quality(p, y, t).precision >= 0.95)
         assert found.recall >= min(0.9, lowest) - 1e-9
+
+
+def test_a_threshold_half_way_is_not_taken_where_it_is_less_precise_than_the_lowest():
+    p = np.array([0.6] * 40 + [0.95] + [0.97] * 30)
+    y = np.arange(71) != 40
+    assert quality(p, y, 0.87).precision < 0.97
+    assert choose_inside(p, y, 0.97, recall=0.4) == 0.6

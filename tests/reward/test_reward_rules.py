@@ -83,6 +83,7 @@ def test_a_push_counts_along_its_axis_only():
     along = WrenchRule(5.0, (0.0, 0.0, 2.0))
     assert along.score(np.array([30.0, 0.0, 5.0])) == 1.0
     assert along.score(np.array([30.0, 0.0, -5.0])) == 0.0
+    assert along.score(np.array([30.0, 0.0, 4.9])) == 0.0
     anywhere = WrenchRule(5.0)
     assert [anywhere.score(np.array(f)) for f in ([3.0, 4.0, 0.0], [-3.0, -3.9, 0.0])] == [1.0, 0.0]
     assert math.isnan(anywhere.score(np.array([math.inf, 0.0, 0.0])))
@@ -108,7 +109,7 @@ def test_where_a_source_cannot_judge_there_is_no_task_state_and_no_failure():
     judge = EpisodeJudge(Hysteresis(on=0.7, off=0.4, min_s=0.1))
     for verdict in (judge.cannot(0, "the lens is covered"), judge.see(1, math.nan)):
         assert verdict.trouble
-        assert not (verdict.success or verdict.failure)
+        assert (verdict.success, verdict.failure) == (False, False)
         assert judge.task_state(verdict) is None
 
 

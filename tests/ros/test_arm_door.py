@@ -59,7 +59,7 @@ def begin_episode(watcher: Watcher) -> None:
         if passed == 4:
             return
         if refused and turn % 5 == 0:
-            watcher.event_out.publish(m.EpisodeEvent(kind=m.EpisodeEvent.START, id="by-hand"))
+            watcher.event_out.publish(m.EpisodeEvent(kind=m.EpisodeEvent.START, id="by-hand", mode="eval"))
     raise AssertionError(f"good commands are not let through: {names(watcher.executed[-1].reasons)}")
 
 

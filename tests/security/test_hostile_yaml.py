@@ -19,6 +19,8 @@ from o2o_robot.apps import pretrain
 from o2o_robot.data import bag
 from o2o_robot.data.contract import load_contract
 from o2o_robot.data.formats.table_layout import load_layout
+from o2o_robot.graph_arm import laid_over
+from o2o_robot.preflight.arm_names import arm_names_from_file
 from o2o_robot.preflight.wanted import guard_from_file
 from o2o_robot.report import gather
 from o2o_robot.yamlfile import MAX_BYTES, MAX_DEPTH, read_yaml
@@ -47,6 +49,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "o2o_robot.data.bag": _metadata,
     "o2o_robot.apps.pretrain": lambda path: pretrain.read_settings("calql", path),
     "o2o_robot.preflight.wanted": lambda path: guard_from_file("fr3", path),
+    "o2o_robot.preflight.arm_names": arm_names_from_file,
+    "o2o_robot.graph_arm": lambda path: laid_over([str(path)], "arm_node"),
     "o2o_robot.report.gather": _report,
     "o2o_sim.user_model": user_model.load,
     "o2o_sim.settings_file": lambda path: settings_file.settings_from(SensorConfig, str(path), path.parent / "none"),

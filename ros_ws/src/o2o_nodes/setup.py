@@ -2,7 +2,16 @@
 
 from setuptools import find_packages, setup
 
-NODES = ("twin_node", "arm_node", "policy_node", "learner_node", "recorder_node", "teleop_node", "camera_node")
+NODES = (
+    "twin_node",
+    "arm_node",
+    "policy_node",
+    "learner_node",
+    "recorder_node",
+    "teleop_node",
+    "camera_node",
+    "reward_node",
+)
 
 setup(
     name="o2o_nodes",

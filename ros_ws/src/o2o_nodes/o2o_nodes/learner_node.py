@@ -17,6 +17,7 @@ import torch
 from o2o_msgs import msg as m
 
 from o2o_nodes import convert, qos
+from o2o_nodes.learner_label import LearnerLabel
 from o2o_nodes.learner_rollback import LearnerRollback
 from o2o_nodes.node import STEADY, HouseNode, run
 from o2o_nodes.step_in import StepIn
@@ -62,6 +63,7 @@ class LearnerNode(HouseNode):
         self._live = self._show()
         pretrained = Path(self.setting("checkpoint", "", "folder of the pretrained checkpoint"))
         self._rollback = LearnerRollback(self, self._learner, pretrained=pretrained)
+        self._labels = LearnerLabel(self, self._learner)
         self._steps_refused = 0
         self._update_s = 0.0
         self._published = -1
@@ -105,6 +107,7 @@ class LearnerNode(HouseNode):
             "ms_per_update": 1e3 * self._update_s / max(1, learner.n_updates),
             "phases": [str(change) for change in learner.changes],
             "steps_left_out": learner.n_left_out,
+            "episodes_relabelled": self._labels.relabelled,
             **self._steps.summary(),
         }
 

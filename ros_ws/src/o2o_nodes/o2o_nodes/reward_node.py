@@ -125,7 +125,7 @@ class RewardNode(HouseNode):
                 self.get_logger().warning(f"{message.id} is doubtful: {why}")
 
     def _label(self, request: LabelEpisode.Request, answer: LabelEpisode.Response) -> LabelEpisode.Response:
-        """A word on the running episode is its verdict; on one that is over it is held against the verdict there was."""
+        """On the running episode it is the verdict; on one that is over it is held against the verdict there was."""
         episode = request.episode or self._last_episode
         if request.outcome not in WORDS or not episode:
             answer.message = f"outcome '{request.outcome}' of '{episode}': one of {', '.join(WORDS)}, of an episode"
