@@ -8,7 +8,7 @@ from typing import Any
 
 from o2o_robot.errors import ConfigError
 from o2o_robot.robot.action_space import has_gripper
-from o2o_robot.yamlfile import read_yaml
+from o2o_robot.yamlfile import read_map
 
 _UR5E = [f"{name}_joint" for name in ("shoulder_pan", "shoulder_lift", "elbow", "wrist_1", "wrist_2", "wrist_3")]
 _FR3 = [f"fr3_joint{i}" for i in range(1, 8)]
@@ -38,7 +38,7 @@ def twin_joints(arm: str) -> list[str]:
         return JOINTS[arm]
     if not is_map(arm):
         raise ConfigError(f"no arm '{arm}' (there are {', '.join(TWIN_ARMS)}, or the path of a name map, .yaml)")
-    named = _read(Path(arm)).get("joints")
+    named = read_map(Path(arm), what="name map", example="mjcf: my_arm.xml").get("joints")
     if not (isinstance(named, list) and named and all(isinstance(name, str) for name in named)):
         raise ConfigError(f"{arm}: no list `joints`; name them from base to tool, as o2o_sim/user_model.py shows")
     return list(named)
@@ -75,7 +75,7 @@ def _are_groups(one: Any, other: Any) -> bool:
 
 
 def _sections(path: Path) -> dict[str, dict[str, Any]]:
-    sections = _read(path)
+    sections = read_map(path, what="parameters", example="/**/arm_node:")
     for name, section in sections.items():
         held = section.get("ros__parameters") if isinstance(section, dict) else None
         if not isinstance(held, dict) or not (name == "/**" or name.startswith("/**/")):
@@ -83,13 +83,3 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
                 f"{path}: '{name}' is no node's section; it starts like '/**/arm_node:', then `ros__parameters:`"
             )
     return {name: section["ros__parameters"] for name, section in sections.items()}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        settings = read_yaml(path)
-    except OSError as problem:
-        raise ConfigError(f"cannot read {path}: {problem.strerror}; check the path") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds {type(settings).__name__}, not a map; see launch/params/twin.yaml")
-    return settings

@@ -20,6 +20,7 @@ from o2o_robot.errors import GraphError
 from o2o_robot.graph import Process
 from o2o_robot.jsonfile import read_json, write_json
 from o2o_robot.sros2 import enclave_arguments
+from o2o_robot.yamlfile import PlainDumper
 
 LAST_LINES = 15
 BACK_OFF_S = 1.0  # before the first restart of a node; twice as long before each further one
@@ -164,7 +165,7 @@ def parameter_files(process: Process, run_dir: Path) -> list[Path]:
     """Write a process's parameters into the run's folder; that file, then the robot's own. The later one wins."""
     path = run_dir / "params" / f"{process.name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump({f"/**/{process.name}": {"ros__parameters": process.parameters}}))
+    path.write_text(yaml.dump({f"/**/{process.name}": {"ros__parameters": process.parameters}}, Dumper=PlainDumper))
     return [path, *([Path(process.params_file)] if process.params_file else [])]
 
 

@@ -37,6 +37,24 @@ def read_yaml(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:
         raise ConfigError(f"{path} is not YAML that is read here ({' '.join(str(problem).split())[:200]})") from None
 
 
+def read_map(path: Path, *, what: str, example: str) -> dict[str, Any]:
+    """A file of settings. what: it is, in words; example: of how one begins. ConfigError where there is none such."""
+    try:
+        settings = read_yaml(path)
+    except OSError as problem:
+        raise ConfigError(f"cannot read the {what} {path}: {problem.strerror}; check the path") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} holds {type(settings).__name__}, not a map; it starts like '{example}'")
+    return settings
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes out what stands in two places twice: neither we nor ROS read aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def _faults(text: str) -> Iterator[str]:
     """What is not read although it is YAML, told from events, which need neither memory nor recursion."""
     depth = 0

@@ -62,6 +62,7 @@ RINGS = (
     ),
     (
         "o2o_robot.overlay",
+        "o2o_robot.domain",
         "o2o_robot.graph",
         "o2o_robot.graph_arm",
         "o2o_robot.supervise",

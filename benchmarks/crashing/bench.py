@@ -12,11 +12,11 @@ from typing import Any
 from o2o_msgs import msg as m
 
 from crashing.cells import Cell
-from crashing.domain import free_domain
 from crashing.ears import Ears
 from crashing.graph_run import GraphRun
 from crashing.phases import MODE_OF, Changes, Materials, changes, words, words_again
 from o2o_nodes import qos
+from o2o_robot.domain import free_domain
 from o2o_robot.errors import GraphError
 from o2o_robot.jsonfile import read_lines
 from o2o_robot.safety.reason import STOPPING, Reason

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from crashing.cells import FREEZE_S, STORY_OF, Cell, right
-from crashing.domain import free_domain
 from crashing.ears import Ears
 from crashing.graph_run import GraphRun
 from crashing.holding import COMMAND_PERIOD_MS, Held, Moment, commands_after, held, save
@@ -22,6 +21,7 @@ from crashing.inject import inject, stand_in
 from crashing.ledger import LOST, Ledger, audit
 from crashing.phases import MODE_OF, Materials, changes, has_spool, words, words_again
 from o2o_robot import overlay
+from o2o_robot.domain import free_domain
 from o2o_robot.graph import STORIES
 from o2o_robot.jsonfile import read_lines
 

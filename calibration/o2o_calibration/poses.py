@@ -19,7 +19,7 @@ from o2o_calibration.pictures import View
 from o2o_robot.data.store import EpisodeStore
 from o2o_robot.errors import ConfigError
 from o2o_robot.types import Array
-from o2o_robot.yamlfile import read_yaml
+from o2o_robot.yamlfile import PlainDumper, read_yaml
 
 FILE = "poses.yaml"
 
@@ -42,7 +42,9 @@ def write_poses(folder: Path, poses: dict[str, tuple[Array, Array]]) -> None:
         {"image": name, "position_m": [float(v) for v in p], "quat_xyzw": [float(v) for v in q]}
         for name, (p, q) in poses.items()
     ]
-    (folder / FILE).write_text(yaml.safe_dump(entries, default_flow_style=None, sort_keys=False, width=120))
+    (folder / FILE).write_text(
+        yaml.dump(entries, Dumper=PlainDumper, default_flow_style=None, sort_keys=False, width=120)
+    )
 
 
 def poses_of_episode(store: Path, episode: int) -> dict[str, Array]:

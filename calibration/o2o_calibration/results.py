@@ -22,7 +22,7 @@ from o2o_robot.data.provenance import git_revision, versions
 from o2o_robot.errors import ConfigError
 from o2o_robot.report.html import write_whole
 from o2o_robot.types import Array
-from o2o_robot.yamlfile import read_yaml
+from o2o_robot.yamlfile import PlainDumper, read_yaml
 
 WHATS = ("intrinsics", "hand-eye", "latency", "action-latency", "twin-fit")
 
@@ -136,7 +136,7 @@ def _check_place(path: Path, place: CameraPlace) -> None:
         raise CalibrationError(f"{path}, camera: T_parent_cam does not begin with a rotation; was it edited by hand?")
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(PlainDumper):
     """Lists of numbers on one line, NumPy's numbers as plain ones."""
 
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from o2o_robot.config import build
 from o2o_robot.errors import ConfigError
-from o2o_robot.yamlfile import read_yaml
+from o2o_robot.yamlfile import read_map
 from o2o_sim.model_check import check_model
 from o2o_sim.robots import GripperModel, Place, RobotModel
 
@@ -36,7 +36,7 @@ _NEEDED = ("mjcf", "joints", "actuators", "ready_rad")
 
 def load(path: Path) -> RobotModel:
     """The robot that a name map describes. Raises ConfigError naming what is missing, misspelt or does not fit."""
-    settings = _read(path)
+    settings = read_map(path, what="name map", example="mjcf: my_arm.xml")
     missing = [key for key in _NEEDED if key not in settings]
     if missing:
         raise ConfigError(f"{path}: missing {', '.join(missing)}; a name map gives at least {', '.join(_NEEDED)}")
@@ -44,16 +44,6 @@ def load(path: Path) -> RobotModel:
         if isinstance(settings.get(key), Mapping):
             build(part, settings[key], where=f"{path}: {key}")  # for an error that names the part's own key
     return build(RobotModel, {"name": path.stem, **settings, "mjcf": str(_model_file(path, settings))}, where=str(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        settings = read_yaml(path)
-    except OSError as problem:
-        raise ConfigError(f"cannot read the name map {path}: {problem.strerror}; check the path") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path} holds {type(settings).__name__}, not a map; it starts like 'mjcf: my_arm.xml'")
-    return settings
 
 
 def _model_file(path: Path, settings: Mapping[str, Any]) -> Path:

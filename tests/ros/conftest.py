@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
-import os
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +11,8 @@ import pytest
 from graphs import IMAGE_SIZE
 
 from o2o_robot import overlay
+from o2o_robot.domain import free_domain
 from o2o_robot.errors import GraphError
-
-_COUNT = itertools.count()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,31 +44,11 @@ def domain() -> Iterator[int]:
 
 
 def _domain() -> Iterator[int]:
-    first = os.getpid() * 13 + next(_COUNT)
-    number = next(n for n in (1 + (first + k) % 100 for k in range(100)) if _nobody_speaks_in(n))
+    number = free_domain()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(number))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield number
-
-
-def _nobody_speaks_in(domain: int) -> bool:
-    """Whether the discovery ports of a domain are free on this machine.
-
-    DDSI-RTPS 9.6.1: 7400 + 250 a domain, for many; 10 above it, and on by twos, for each participant. Domains above
-    101 are left alone: their ports may be taken by anybody.
-    """
-    first = 7400 + 250 * domain
-    return all(_is_free(port) for port in (first, *range(first + 10, first + 30, 2)))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
-            asking.bind(("", port))
-        except OSError:
-            return False
-        return True
 
 
 @pytest.fixture(scope="session")

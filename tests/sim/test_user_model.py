@@ -130,7 +130,7 @@ def test_our_own_ur5e_under_other_names_moves_as_it_does_under_its_own(tmp_path:
         text = text.replace(f'"{name}"', f'"axis{i}"')
     (tmp_path / "arm.xml").write_text(text.replace('"flange"', '"plate"'))
     names = [f"axis{i}" for i in range(6)]
-    settings = {"mjcf": "arm.xml", "joints": names, "actuators": names, "ready_rad": list(UR5E.ready_rad)}
+    settings = {"mjcf": "arm.xml", "joints": names, "actuators": list(names), "ready_rad": list(UR5E.ready_rad)}
     settings |= {"mount": {"site": "plate"}, "facing": -1.0}
     (tmp_path / "arm.yaml").write_text(yaml.safe_dump(settings))
     ends = []
@@ -179,7 +179,7 @@ def test_a_map_that_is_none_is_refused(tmp_path: Path, text: str, says: str) -> 
 def test_a_model_that_is_no_mjcf_is_refused_in_one_line(tmp_path: Path) -> None:
     robot = written(tmp_path, MAP)
     (tmp_path / "six.xml").write_text("<mujoco><worldbody><body></mujoco>")
-    with pytest.raises(ConfigError, match="cannot read the model"):
+    with pytest.raises(ConfigError, match="six.xml is not XML"):
         Twin(TwinConfig(robot=robot, cameras=()))
 
 

@@ -1,4 +1,4 @@
-"""A ROS domain that nobody speaks in: trials must not hear each other, nor a robot."""
+"""A ROS domain that nobody speaks in: what runs in it hears no other graph, and no robot hears it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ _COUNT = itertools.count()
 
 
 def free_domain() -> int:
-    """One of 1 to 100 whose discovery ports are free on this machine (DDSI-RTPS 9.6.1)."""
-    first = os.getpid() * 17 + next(_COUNT)
+    """One of 1 to 100 whose discovery ports are free on this machine, another at each call.
+
+    DDSI-RTPS 9.6.1: 7400 + 250 a domain, for many; 10 above it, and on by twos, for each participant. Domains above
+    101 are left alone: their ports may be taken by anybody.
+    """
+    first = os.getpid() * 13 + next(_COUNT)
     return next(n for n in (1 + (first + k) % 100 for k in range(100)) if _nobody_speaks_in(n))
 
 
