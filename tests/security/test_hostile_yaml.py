@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from test_no_code_from_data import REPO, sources
 
 from o2o_robot.errors import O2OError
@@ -24,7 +25,7 @@ from o2o_robot.graph_arm import laid_over
 from o2o_robot.preflight.arm_names import arm_names_from_file
 from o2o_robot.preflight.wanted import guard_from_file
 from o2o_robot.report import gather
-from o2o_robot.yamlfile import MAX_BYTES, MAX_DEPTH, read_yaml
+from o2o_robot.yamlfile import MAX_BYTES, MAX_DEPTH, PlainDumper, read_yaml
 from o2o_sim import settings_file, user_model
 from o2o_sim.sensor_config import SensorConfig
 
@@ -191,3 +192,10 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(reader, tmp_path):
     told = [refusal(reader, written(tmp_path, reader, damaged(seed.read_bytes(), rng))) for _ in range(150)]
     assert not any("\n" in each for each in told)
     assert sum(map(bool, told)) > 30, "hardly anything was damaged"
+
+
+def test_what_the_house_writes_has_no_aliases():
+    names = ["wrist", "front"]
+    text = yaml.dump({"cameras": names, "images": names}, Dumper=PlainDumper)
+    assert "*" not in text
+    assert yaml.safe_load(text) == {"cameras": names, "images": names}

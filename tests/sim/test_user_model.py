@@ -179,7 +179,7 @@ def test_a_map_that_is_none_is_refused(tmp_path: Path, text: str, says: str) -> 
 def test_a_model_that_is_no_mjcf_is_refused_in_one_line(tmp_path: Path) -> None:
     robot = written(tmp_path, MAP)
     (tmp_path / "six.xml").write_text("<mujoco><worldbody><body></mujoco>")
-    with pytest.raises(ConfigError, match="six.xml is not XML"):
+    with pytest.raises(ConfigError, match="is not XML"):
         Twin(TwinConfig(robot=robot, cameras=()))
 
 
