@@ -10,7 +10,7 @@ from o2o_robot.safety.reason import LATCHING, STOPPING, WIRE, Reason, names
 from o2o_robot.types import Termination
 from o2o_robot.vitals import Grave, Level
 
-SILENT_S = 5.0  # a node that told its status each second and says nothing for so long is dead, or as good as
+SILENT_S = 15.0  # of a status told each second: dead, or as good as. A learner that saves a large replay takes ten
 STOPPED = (GuardState.SOFT_STOP.value, GuardState.LATCHED.value)
 CAUSES = (LATCHING | STOPPING | Reason.STALE_COMMAND | Reason.HEARTBEAT) & WIRE
 CONSEQUENCES = Reason.HOLD | Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED
