@@ -21,7 +21,7 @@ from o2o_robot.graph import STORIES, Process
 from o2o_robot.sros2 import Profile, with_unseen, write_policy
 from o2o_robot.supervise import Supervisor
 
-SETTLED_S = 10.0  # nothing new for so long: discovery is over
+SETTLED_S = 15.0  # a learner reads its checkpoint before it speaks
 COMMENT = "Written by scripts/sros2_policy.py from the running graph; tests/ros/test_sros2_policy.py compares the two."
 
 
