@@ -48,12 +48,20 @@ class Watch:
         self._first: Step | None = None
         self._ages: deque[int] = deque(maxlen=AGES_KEPT)
         self._n_readings = 0
+        self._sees_episode = False
         self._switched = learner.n_updates > 0  # taken up again: the switch lies behind
         if offline is not None:
             monitor.watch(ours, "offline", offline)
 
     def add_step(self, step: Step, *, mode: Mode | str | None = None) -> None:
-        """Take in what the learner has just taken in."""
+        """Take in what the learner has just taken in.
+
+        A learner that goes on from a checkpoint may stand within an episode whose first steps this watch has not seen:
+        it begins with the next one.
+        """
+        self._sees_episode = self._sees_episode or step.index == 0
+        if not self._sees_episode:
+            return
         self._newest.add_step(step, mode=mode)
         if not self._switched:
             self._add_start(step)

@@ -163,3 +163,13 @@ def test_pretraining_is_watched_and_leaves_its_probe_for_fine_tuning(tmp_path: P
     monitor.watch(ours, "offline", probe)
     found = monitor(ours).metrics
     assert found["probe/offline/q_mean"] == pytest.approx(last["probe/offline/q_mean"], rel=1e-5)
+
+
+def test_a_watch_that_begins_within_an_episode_begins_with_the_next_one() -> None:
+    subject, steps = online(SwitchPlan(warmup_steps=18)), stream(3, 9)
+    watch = Watch(subject, Monitor(every=2))
+    for number, step in enumerate(steps):  # what a learner that was taken up again in mid-episode goes on with
+        subject.add_step(step)
+        if number >= 4:
+            watch.add_step(step)
+    assert watch._newest.steps_added == 2 * 9

@@ -50,7 +50,7 @@ def heard(module_domain: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
         watcher.until(lambda: all(len(heard.of[node]) > 2 for node in NODES), 60.0, "three words of each node")
         yield heard
         supervisor.stop()
-        watcher.until(lambda: all(heard.of[node][-1].message == ENDED for node in NODES), 10.0, "their goodbyes")
+        watcher.until(lambda: all(heard.of[node][-1].message == ENDED for node in NODES), 60.0, "their goodbyes")
     assert {heard.of[node][-1].level for node in NODES} == {DiagnosticStatus.STALE}
 
 
