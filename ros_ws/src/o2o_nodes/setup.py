@@ -11,6 +11,8 @@ NODES = (
     "teleop_node",
     "camera_node",
     "reward_node",
+    "reset_node",
+    "console_node",
 )
 
 setup(

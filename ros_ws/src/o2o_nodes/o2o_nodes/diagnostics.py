@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from o2o_robot.errors import ArmError, DataError, O2OError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from o2o_nodes.node import HouseNode
 
 TOPIC, PERIOD_S = "/diagnostics", 1.0
+GOODBYE_S = 0.5
 DIAGNOSTICS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)
 ENDED = "ended in order"
 
@@ -36,7 +38,9 @@ class Diagnostics:
         self._say(self._status())
 
     def end(self) -> None:
+        """Say it, and stay until who listens has it: a publisher that goes at once takes its last word along."""
         self._say(Status(Level.STALE, ENDED, {}))
+        self._out.wait_for_all_acked(Duration(seconds=GOODBYE_S))
 
     def _status(self) -> Status:
         node, vital = self._node, self._vitals.readings()
