@@ -43,8 +43,7 @@ def kill_to_held(folder: Path, materials: Materials, runs: int = 10) -> Figure:
     for k in range(runs):
         cell = Cell("evaluate", "policy_node", "kill")
         with brought_up(cell, folder / f"kill-{k}", materials) as bench:
-            bench.midway()
-            bench.ears.listen(zlib.crc32(f"{k}".encode()) % COMMAND_PERIOD_MS * 1e-3)
+            bench.midway_and(zlib.crc32(f"{k}".encode()) % COMMAND_PERIOD_MS * 1e-3)
             at_ns = inject(cell, bench.run.pid_of(cell.node), bench.ears.listen)
             periods.append((bench.held_ns(after_ns=at_ns) - at_ns) / 1e6 / COMMAND_PERIOD_MS)
     return {"runs": runs, "command_periods": spread(periods), "wanted": "< 2"}

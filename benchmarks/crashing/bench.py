@@ -47,6 +47,14 @@ class Bench:
             "the middle of an episode",
         )
 
+    def midway_and(self, seconds: float) -> None:
+        """So long after `midway`, where that is still within the episode."""
+        self.midway()
+        self.ears.listen(seconds)
+        while self.ears.steps_in_the_open_episode() < 0:
+            self.midway()
+            self.ears.listen(seconds)
+
     def held_ns(self, *, after_ns: int) -> int:
         """When the guard said first that it holds."""
 

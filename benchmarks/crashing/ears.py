@@ -54,7 +54,8 @@ class Ears:
         hear(PoseStamped, "current_pose", lambda pose, info: self.poses.append(_told(pose, info)), qos.RECORD)
         hear(m.Action, "action", self._on_action, qos.RECORD)
         hear(m.EpisodeEvent, "episode", self.events.append, qos.RECORD)
-        hear(m.SafetyState, "safety_state", self._on_safety, qos.LATCHED)
+        every_word = qos.VERDICT_RECORD  # with room for one, the hold would be missed for what is said after it
+        hear(m.SafetyState, "safety_state", self._on_safety, every_word)
         self._resetting = self.node.create_client(Trigger, "arm_node/reset")
         return self
 
