@@ -53,6 +53,8 @@ def estop_to_hold(folder: Path, materials: Materials, calls: int = 50) -> Figure
     """From the call of arm_node/estop to the hold on `target_pose`, as a reader beside the twin gets it; arm moving."""
     ms = []
     with brought_up(Cell("collect", "arm_node", "kill"), folder / "estop", materials) as bench:
+        bench.call("arm_node/estop")  # from here on it is known where the service is
+        bench.call("arm_node/reset")
         for _ in range(calls):
             bench.midway(steps=3)
             at_ns = time.time_ns()
@@ -64,9 +66,9 @@ def estop_to_hold(folder: Path, materials: Materials, calls: int = 50) -> Figure
 
 def commit(folder: Path, materials: Materials, episodes: int = 20) -> Figure:
     """From END, sent, to recorder_state telling the episode stored: 50 steps, two 64x64 cameras, lockstep."""
-    cell = Cell("collect", "recorder_node", "kill")
+    cell = Cell("evaluate", "recorder_node", "kill")
     options = {"realtime-factor": 0.0, "max-steps": 50, "image-size": 64}
-    with brought_up(cell, folder / "commit", materials, {"teleop_node": {"bias_m": 0.2}}, options) as bench:
+    with brought_up(cell, folder / "commit", materials, options=options) as bench:
         return {"episodes": episodes, "ms": spread(bench.commits_ms(episodes)), "wanted": "< 10"}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from o2o_robot import overlay
 from o2o_robot.errors import ConfigError, GraphError
 from o2o_robot.graph import PARTS, STORIES, Process, Up
 from o2o_robot.sros2 import enclave_arguments
-from o2o_robot.supervise import GRACE_S, how_it_ended, in_order_down, parameter_files
+from o2o_robot.supervise import BACK_OFF_S, GRACE_S, how_it_ended, in_order_down, parameter_files
 
 U = TypeVar("U", bound=Up)
 GRAPHS = STORIES | PARTS
@@ -58,9 +59,17 @@ class OrderDown:
 
     def __init__(self, processes: list[Process]) -> None:
         self._alive = [process.name for process in in_order_down(processes)]
+        self._restarts = {process.name: process.restarts for process in processes}
         self._sessions = {process.name for process in processes if process.is_session}
         self._first = ""
         self._died = ""
+
+    def starts_again(self, name: str) -> bool:
+        """Whether a node that has ended is to be started again: one that may be, so often, while nobody goes down."""
+        if self._first or not self._restarts[name]:
+            return False
+        self._restarts[name] -= 1
+        return True
 
     def next_after(self, name: str, exit_code: int) -> str | None:
         self._alive.remove(name)
@@ -85,11 +94,54 @@ def _bring_up(story: str, context: Any) -> list[Any]:
 
     settings, describe_graph = GRAPHS[story]
     up = from_words(settings, {name: context.launch_configurations[name] for name in arguments(settings)})
-    processes = describe_graph(up, overlay.share())
-    nodes = {process.name: _node(process, Path(up.run_dir)) for process in processes}
-    order = OrderDown(processes)
-    ending = OnProcessExit(on_exit=lambda event, context: _on_exit(order, nodes, event, context))
-    return [RegisterEventHandler(ending), *nodes.values()]
+    graph = _Graph(describe_graph(up, overlay.share()), Path(up.run_dir))
+    return [RegisterEventHandler(OnProcessExit(on_exit=graph.on_exit)), *graph.nodes.values()]
+
+
+class _Graph:
+    """The nodes of a graph as launch actions, and what follows on the end of each."""
+
+    def __init__(self, processes: list[Process], run_dir: Path) -> None:
+        self._processes, self._run_dir = {process.name: process for process in processes}, run_dir
+        self._order = OrderDown(processes)
+        self.nodes = {process.name: _node(process, run_dir) for process in processes}
+        self._timers: dict[str, Any] = {}  # of nodes that wait to be started again
+
+    def on_exit(self, event: Any, context: Any) -> list[Any] | None:
+        names = {id(node): name for name, node in self.nodes.items()}
+        if context.is_shutdown or id(event.action) not in names:
+            return None  # interrupted: everybody was told at once
+        name = names[id(event.action)]
+        if self._order.starts_again(name):
+            return self._start_again(name, event.returncode)
+        return self._bring_down(name, event.returncode)
+
+    def _start_again(self, name: str, exit_code: int) -> list[Any]:
+        from launch.actions import LogInfo, TimerAction
+
+        process = self._processes[name]
+        again = replace(process, parameters={**process.parameters, **process.on_restart})
+        self.nodes[name] = _node(again, self._run_dir)
+        self._timers[name] = TimerAction(period=BACK_OFF_S, actions=[self.nodes[name]])
+        return [LogInfo(msg=f"{name} {how_it_ended(exit_code)}; is started again"), self._timers[name]]
+
+    def _bring_down(self, name: str, exit_code: int) -> list[Any]:
+        from launch.actions import EmitEvent, LogInfo
+        from launch.events import Shutdown
+        from launch.events.process import ShutdownProcess
+
+        had_died = self._order.died
+        following = self._order.next_after(name, exit_code)
+        while following is not None and self.nodes[following].process_details is None:  # it waits to be started again
+            self._timers[following].cancel()
+            following = self._order.next_after(following, 0)
+        if following is None:
+            return [EmitEvent(event=Shutdown(reason="the session has ended"))]
+        told = []
+        if self._order.died and not had_died:
+            told = [LogInfo(msg=f"{self._order.died}; stopping the others")]
+        matcher = self.nodes[following]
+        return [*told, EmitEvent(event=ShutdownProcess(process_matcher=lambda action: action is matcher))]
 
 
 def _node(process: Process, run_dir: Path) -> Any:
@@ -106,22 +158,6 @@ def _node(process: Process, run_dir: Path) -> Any:
         sigterm_timeout=str(GRACE_S[0]),
         sigkill_timeout=str(GRACE_S[1]),
     )
-
-
-def _on_exit(order: OrderDown, nodes: Mapping[str, Any], event: Any, context: Any) -> list[Any] | None:
-    from launch.actions import EmitEvent, LogInfo
-    from launch.events import Shutdown
-    from launch.events.process import ShutdownProcess
-
-    names = {id(node): name for name, node in nodes.items()}
-    if context.is_shutdown or id(event.action) not in names:
-        return None  # interrupted: everybody was told at once
-    had_died = order.died
-    following = order.next_after(names[id(event.action)], event.returncode)
-    if following is None:
-        return [EmitEvent(event=Shutdown(reason="the session has ended"))]
-    told = [LogInfo(msg=f"{order.died}; stopping the others")] if order.died and not had_died else []
-    return [*told, EmitEvent(event=ShutdownProcess(process_matcher=lambda action: action is nodes[following]))]
 
 
 def _word(value: Any) -> str:

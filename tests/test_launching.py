@@ -84,6 +84,17 @@ def test_a_node_that_leaves_with_0_before_the_session_is_a_death():
         order.next_after("arm_node", 0)
 
 
+def test_a_node_that_may_is_started_again_so_often_and_never_while_the_others_go_down():
+    order = OrderDown(
+        [Process("learner_node", {}, restarts=2), *graph()[:2], Process("policy_node", {}, is_session=True)]
+    )
+    assert [order.starts_again("learner_node") for _ in range(3)] == [True, True, False]
+    assert not order.starts_again("arm_node")
+    order = OrderDown([Process("learner_node", {}, restarts=2), Process("policy_node", {}, is_session=True)])
+    assert order.next_after("policy_node", 0) == "learner_node"
+    assert not order.starts_again("learner_node")
+
+
 def test_launch_files_need_nothing_that_a_system_ros_lacks():
     """`ros2 launch` runs with the system's Python: the standard library, yaml, and numpy."""
     script = (

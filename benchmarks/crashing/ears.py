@@ -41,6 +41,7 @@ class Ears:
         self.events: list[m.EpisodeEvent] = []
         self.safety: list[tuple[int, m.SafetyState]] = []
         self._reset_s = -1e9
+        self._clients: dict[str, Any] = {}
         self._domain = domain
 
     def __enter__(self) -> Ears:
@@ -78,14 +79,12 @@ class Ears:
         self.until(lambda: False, seconds)
 
     def call(self, service: str, timeout_s: float) -> bool:
-        """Whether a Trigger service answered."""
-        client = self.node.create_client(Trigger, service)
-        answered = self.until(client.service_is_ready, timeout_s)
-        if answered:
-            future = client.call_async(Trigger.Request())
-            answered = self.until(future.done, timeout_s)
-        self.node.destroy_client(client)
-        return answered
+        """Whether a Trigger service answered. Its client is kept: discovery takes longer than the answer."""
+        if service not in self._clients:
+            self._clients[service] = self.node.create_client(Trigger, service)
+        if not self.until(self._clients[service].service_is_ready, timeout_s):
+            return False
+        return self.until(self._clients[service].call_async(Trigger.Request()).done, timeout_s)
 
     def reset_guard(self) -> None:
         """Ask for it, at most once in two seconds; nobody waits for the answer."""

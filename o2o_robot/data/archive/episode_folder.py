@@ -22,6 +22,7 @@ from o2o_robot.types import Array, Episode
 FRAMES_PER_CHUNK = 32  # sequential reads of images are fastest here; training samples from memory, never from the store
 LABELLED = ("reward", "terminated", "truncated")  # the arrays that a correction may change
 _N_THREADS = 4  # the digest, and two cameras packed beside it
+_SMALL_BYTES = 8 << 20  # less is written sooner by one thread, above all where the cores have other work
 _MARKS = {"complete": bool, "n_steps": int, "digest": str, "images": list, "state": list, "meta": dict}
 _REMEDY = "`o2o store delete` it to go on without the episode, or record and ingest it again"
 
@@ -66,13 +67,23 @@ def write(path: Path, episode: Episode) -> dict[str, Any]:
     shutil.rmtree(path, ignore_errors=True)
     write_group(path / "images")
     write_group(path / "state")
-    with ThreadPoolExecutor(_N_THREADS) as pool:  # hashing, packing and writing all let go of the interpreter
-        digest = pool.submit(episodes_.digest, episode)
-        for done in [pool.submit(_write_array, path, *item) for item in episodes_.arrays(episode).items()]:
-            done.result()
-    marker = _marker(episode, digest.result())
+    marker = _marker(episode, _write_arrays(path, episode))
     write_group(path, marker)
     return marker
+
+
+def _write_arrays(path: Path, episode: Episode) -> str:
+    """All arrays of an episode; its digest."""
+    arrays = episodes_.arrays(episode)
+    if sum(array.nbytes for array in arrays.values()) < _SMALL_BYTES:
+        for name, array in arrays.items():
+            _write_array(path, name, array)
+        return episodes_.digest(episode)
+    with ThreadPoolExecutor(_N_THREADS) as pool:  # hashing, packing and writing all let go of the interpreter
+        digest = pool.submit(episodes_.digest, episode)
+        for done in [pool.submit(_write_array, path, *item) for item in arrays.items()]:
+            done.result()
+        return digest.result()
 
 
 def read(entry: Entry) -> Episode:
