@@ -173,7 +173,10 @@ class RecorderNode(HouseNode):
         self.n_taken += 1
         self._last_step = message
         if self._recorder is not None:
+            stored = self._recorder.episodes_stored
             self._guarded(lambda: self._recorder.add(convert.step(message)))
+            if self._recorder.episodes_stored != stored:  # its END had come first: the session waits for this word
+                self._tell()
             self._memory.took(message.run, message.number, message.episode)
             self._memory.settle(self._recorder.running)
 
