@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import torch
+
 from o2o_robot.algorithms import checkpoint, moments
 from o2o_robot.algorithms.actor_critic import ActorCritic
 from o2o_robot.data.provenance import versions
@@ -55,6 +57,15 @@ class LearnerCopies:
         learner.rollbacks = rollbacks
         return source.n_updates
 
+    def mend(self, learner: Learner) -> int | None:
+        """Where the learner holds a number that is not finite, let it be its newest sound copy: that one's revision.
+
+        None where it is sound. Nobody went back with it: `rollbacks` stays.
+        """
+        if is_finite(learner.actor_critic):
+            return None
+        return self.go_back(learner, learner.revision, rollbacks=learner.rollbacks)
+
     def _copy(self, revision: int) -> ActorCritic:
         for candidate in reversed([n for n in self.revisions if n <= revision]):
             try:
@@ -69,6 +80,12 @@ class LearnerCopies:
             oldest.setdefault(((now - revision) // self._every + 1).bit_length(), revision)
         before_best = [n for n in revisions if best is not None and n <= best]
         return {*oldest.values(), *before_best[-1:]}
+
+
+def is_finite(learner: ActorCritic) -> bool:
+    """Whether every number of its networks and of Adam's moments is finite."""
+    tensors = [*learner.networks.state_dict().values(), *moments.as_tensors(learner.optimisers).values()]
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point())
 
 
 def become(learner: ActorCritic, source: ActorCritic, *, where: str) -> None:

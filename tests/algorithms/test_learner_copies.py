@@ -91,6 +91,31 @@ def test_a_damaged_copy_is_passed_over(pretrained, tmp_path):
     assert copies.go_back(subject, 100, rollbacks=1) == before > 1
 
 
+@pytest.mark.parametrize("what", ["a weight", "a moment of Adam"])
+def test_a_learner_whose_numbers_ran_away_is_its_newest_sound_copy_again(pretrained, tmp_path, what):
+    subject = online(pretrained)
+    copies = LearnerCopies(tmp_path / "copies", every=2, pretrained=pretrained)
+    for _ in range(4):
+        subject.update()
+        copies.keep(subject)
+    assert copies.mend(subject) is None
+    spoil(subject, what)
+    copies.keep(subject)
+    revision = subject.revision
+    assert copies.mend(subject) == copies.revisions[-1] < revision
+    subject.update()
+    assert copies.mend(subject) is None
+    assert (subject.revision, subject.rollbacks) == (revision + 1, 0)
+
+
+def spoil(subject: Learner, what: str) -> None:
+    networks, optimisers = subject.actor_critic.networks, subject.actor_critic.optimisers
+    if what == "a weight":
+        next(networks.critic.parameters()).data.view(-1)[0] = math.nan
+    else:
+        next(iter(optimisers["critic"].state.values()))["exp_avg"].fill_(math.inf)
+
+
 def test_an_anchor_made_online_survives_going_back_before_it(pretrained, tmp_path):
     subject = online(pretrained, anchor_weight=1.0)
     for _ in range(3):

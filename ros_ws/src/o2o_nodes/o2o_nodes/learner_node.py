@@ -107,6 +107,7 @@ class LearnerNode(HouseNode):
             "ms_per_update": 1e3 * self._update_s / max(1, learner.n_updates),
             "phases": [str(change) for change in learner.changes],
             "steps_left_out": learner.n_left_out,
+            "times_mended": self._rollback.mended,
             "episodes_relabelled": self._labels.relabelled,
             **self._steps.summary(),
         }
@@ -263,6 +264,7 @@ class LearnerNode(HouseNode):
             self._tell()
 
     def _publish_weights(self) -> None:
+        self._rollback.mend()
         snapshot = self._learner.snapshot()
         if snapshot.revision == self._published:
             return
@@ -287,6 +289,7 @@ class LearnerNode(HouseNode):
 
     def _save(self) -> None:
         if self.run_dir is not None:
+            self._rollback.mend()
             provenance = {**versions(), "run": self._steps.turnstile.run}
             self._learner.save(self._folder, provenance=provenance, counters={"next_number": self._taken})
             self._saved = self._taken
