@@ -31,8 +31,8 @@ class Raw(NamedTuple):
 class EpisodeBag:
     """bag.add(topic, cdr, heard_ns) for every message, bag.on_event(event, heard_ns) at START and END, at last close().
 
-    A file is finished when its END is known and every executed action and every sensor's word on the final instant are
-    in it; until then it stays `.part`. An episode whose END never came is not a bag.
+    A file is finished when its END is known, every executed action is in it, and every sensor has spoken of the final
+    instant or a later one; until then it stays `.part`. An episode whose END never came is not a bag.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -118,12 +118,12 @@ class _File:
         return convert.stamp_ns(self.end.header.stamp) if self.end is not None else 2**63
 
     def offer(self, raw: Raw) -> None:
+        if raw.topic in self._latest_ns:  # cameras of their own rhythm have no word on the very instant, only after it
+            self._latest_ns[raw.topic] = raw.stamp_ns
         if not self._first_ns <= raw.stamp_ns <= self._final_ns:
             return
         self.writer.write(raw.topic, raw.cdr, log_time_ns=raw.heard_ns, publish_time_ns=raw.stamp_ns)
         self._executed += raw.topic == "executed_action"
-        if raw.topic in self._latest_ns:
-            self._latest_ns[raw.topic] = raw.stamp_ns
 
 
 def header_stamp_ns(cdr: bytes) -> int:
