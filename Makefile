@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n : 4)))
 BIN := .venv/bin
 IN_ENV := . scripts/env.sh &&
 
-.PHONY: help setup ros demo test check bench bench-switch faults soak peers gymhil lerobot robomimic clean
+.PHONY: help setup ros demo test check bench bench-switch faults soak peers browser gymhil lerobot robomimic clean
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -53,6 +53,10 @@ soak: setup ## two hours of collect, warm-up and online with random faults (MINU
 peers: setup ## d3rlpy in an environment of its own, for the parity test and the speed benchmark
 	@test -x .venv-peers/bin/python || $(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/pip install -q "$$(grep '^torch==' requirements/torch.txt)" -r requirements/peers.txt
+
+browser: setup ## a headless Chromium (about 280 MB, in your user's cache) for the tests in a real browser
+	@$(BIN)/pip install -q -r requirements/browser.txt
+	$(BIN)/playwright install --only-shell chromium
 
 gymhil: setup ## gym-hil in an environment of its own, beside which benchmarks/twin.py measures the twin
 	@test -x .venv-gymhil/bin/python || $(BIN)/python -m venv .venv-gymhil

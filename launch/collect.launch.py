@@ -1,4 +1,7 @@
-"""Demonstrations by the scripted expert: ros2 launch o2o_robot collect.launch.py episodes:=20 run_dir:=runs/collect"""
+"""Demonstrations by the scripted expert: ros2 launch o2o_robot collect.launch.py episodes:=20 run_dir:=runs/collect
+
+By a person at a device: robot:=fr3 teleop:=spacemouse, and reward:=keys where nothing else judges (docs/teleop.md).
+"""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class ActingWeights:
             ...                                                 # the best weights act again; `rollbacks` has grown
 
     Warm-up episodes are the pretrained policy's, online ones those of the policy that learns: both draw their actions
-    at random, so they can be compared. Evaluations act by the mean action and are told apart; they and incomplete
-    episodes do not count.
+    at random, so they can be compared. Evaluations act by the mean action, and are compared with one another alone:
+    those of the pretrained weights with all others. Incomplete episodes do not count.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class ActingWeights:
         self._policy, self._door, self._kept, self._watch, self._log = policy, door, kept, watch, log
         self.accepted = self.refused = self.rollbacks = 0
         self.last_refusal = ""
+        self._evaluated = NeverWorse(watch.rule)
         self.comparison = watch.comparison()
         self._sha256 = ""  # of the newest ever taken
         self._present = Present(policy.revision, 0, 0)
@@ -83,15 +84,21 @@ class ActingWeights:
     def episode_began(self) -> None:
         self._began_with = self._policy.revision
 
-    def episode_ended(self, mode: Mode, outcome: Outcome) -> Comparison:
-        """What is known now; where that is WORSE, the best weights act already."""
-        if outcome is Outcome.INCOMPLETE or mode not in (Mode.WARMUP, Mode.ONLINE):
+    def episode_ended(self, mode: Mode, outcome: Outcome, *, episode: str = "") -> Comparison:
+        """What is known now; where that is WORSE, the best weights act already. episode: its id, to be corrected by."""
+        if outcome is Outcome.INCOMPLETE or mode is Mode.DEMO:
             return self.comparison
-        found = self._count(mode, self._began_with, outcome is Outcome.SUCCESS)
-        self._log({"event": "episode", "mode": mode.value, "outcome": outcome.value, **self._facts(found)})
+        found = self._count(mode, self._began_with, outcome is Outcome.SUCCESS, episode)
+        event = {"event": "evaluation" if mode is Mode.EVAL else "episode", "episode": episode}
+        self._log({**event, "mode": mode.value, "outcome": outcome.value, **self._facts(found)})
         if found.standing is Standing.WORSE:
             self._go_back()
         return found
+
+    def relabelled(self, episode: str, is_success: bool | None) -> None:
+        """A person's late word on an episode; None: it counts nowhere. Which weights were best stays as it was seen."""
+        self._log({"event": "relabelled", "episode": episode, "is_success": is_success})
+        self._correct(episode, is_success)
 
     def recall(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Be as the run left it. Where its weights are gone, the first that come may differ from these by any jump."""
@@ -100,8 +107,11 @@ class ActingWeights:
             if event.get("event") == "accepted":
                 acting = int(event["revision"])
                 self._take(acting, int(event["learner_step"]), str(event["sha256"]))
-            elif event.get("event") == "episode":
-                self._count(Mode(event["mode"]), int(event["revision"]), event["outcome"] == Outcome.SUCCESS.value)
+            elif event.get("event") in ("episode", "evaluation"):
+                success, name = event["outcome"] == Outcome.SUCCESS.value, str(event.get("episode", ""))
+                self._count(Mode(event["mode"]), int(event["revision"]), success, name)
+            elif event.get("event") == "relabelled":
+                self._correct(str(event["episode"]), event["is_success"])
             elif event.get("event") == "went_back":
                 self._give_up()
                 acting = int(event["to"])
@@ -113,19 +123,36 @@ class ActingWeights:
         self._sha256 = sha256
         self.accepted += 1
 
-    def _count(self, mode: Mode, revision: int, is_success: bool) -> Comparison:
+    def _count(self, mode: Mode, revision: int, is_success: bool, episode: str) -> Comparison:
+        if mode is Mode.EVAL:
+            return self._evaluation(revision, is_success, episode)
         if mode is Mode.ONLINE:
             self._stretches.add(revision, is_success)
-            self.comparison = self._watch.add(is_success)
+            self.comparison = self._watch.add(is_success, episode)
         elif revision == self._stretches.pretrained:
             self._stretches.add_before(is_success)
-            self._watch.add_before(is_success)
+            self._watch.add_before(is_success, episode)
             self.comparison = self._watch.comparison()
         return self.comparison
+
+    def _evaluation(self, revision: int, is_success: bool, episode: str) -> Comparison:
+        """What is told is what the drawn actions say, until the mean ones are surely worse."""
+        if revision == self._stretches.pretrained:
+            self._evaluated.add_before(is_success, episode)
+            return self.comparison
+        found = self._evaluated.add(is_success, episode)
+        self.comparison = found if found.standing is Standing.WORSE else self.comparison
+        return self.comparison
+
+    def _correct(self, episode: str, is_success: bool | None) -> None:
+        for watch in (self._watch, self._evaluated):
+            watch.correct(episode, is_success)
+        self.comparison = self._watch.comparison()
 
     def _give_up(self) -> int:
         """The weights to go back to; counts begin anew."""
         self._watch.restart()
+        self._evaluated.restart()
         self.rollbacks += 1
         self._present = self._present._replace(rollbacks=self.rollbacks)
         return self._stretches.spoiled()

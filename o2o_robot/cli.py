@@ -29,6 +29,9 @@ STORIES = {
     "pretrain": Story("o2o_robot.apps.pretrain", "a store into a policy, by Cal-QL"),
     "pretrain-encoder": Story("o2o_robot.apps.pretrain_encoder", "a store's video into an encoder"),
     "extract": Story("o2o_robot.apps.extract", "a run's replay into a fresh policy, kept where it is surely better"),
+    "collect": Story(
+        "o2o_robot.apps.collect", "record demonstrations: by a person at a device, or the scripted expert"
+    ),
     "finetune": Story("o2o_robot.apps.finetune", "warm-up and fine-tuning on the arm; --resume RUN takes one up again"),
     "up": Story("o2o_robot.apps.up", "bring up a graph of nodes: collect, evaluate or finetune"),
     "doctor": Story("o2o_robot.apps.doctor", "before the arm moves: topics, images, clocks, limits, machine, measured"),

@@ -29,6 +29,10 @@ class ArmError(O2OError):
     """The arm, or what stands for it, does not answer as its contract says."""
 
 
+class DeviceError(O2OError):
+    """A person's device is not there, or does not show what it should."""
+
+
 class GraphError(O2OError):
     """A process of the robot's graph could not start, or ended when it should not have."""
 

@@ -10,6 +10,9 @@ from typing import Any
 from o2o_robot.errors import ConfigError
 from o2o_robot.graph_arm import JOINTS as JOINTS
 from o2o_robot.graph_arm import action_space, is_map, laid_over, params_files, twin_joints
+from o2o_robot.graph_reset import NONE, RESET_PATIENCE_S, require_chain, reset_parameters
+from o2o_robot.graph_reward import TRUTH_TOPIC, judge_parameters, require_judge
+from o2o_robot.graph_teleop import beside_parameters, demonstrating, require_device
 from o2o_robot.robot.action_space import has_gripper
 
 ROBOTS = ("twin", "fr3", "ur5e")
@@ -45,6 +48,19 @@ class Up:
     placements: str = described("", "twin only: calibration results (.yaml) to place cameras by, with commas")
     action_space: str = described("", "delta_position, delta_position_gripper; empty: the task's (lift has a gripper)")
     params_file: str = described("", "your cell's parameters (.yaml), laid over launch/params/<robot>.yaml")
+    ask_outcome: str = described("", "ask a person how an episode ended: never, doubtful, always; empty: as it fits")
+    reward: str = described(
+        "", "who judges: empty, the twin's state; a folder of o2o reward train; topic, pose, wrench or keys"
+    )
+    teleop: str = described(
+        "", "a person's device: spacemouse, gamepad, keyboard, joy, browser, twist, leader; or simulated; empty: nobody"
+    )
+    reset: str = described(
+        "", "how the arm gets back: path,unstick,replay,learned,ask; empty: the twin's own, else ask; none: yours"
+    )
+    console: bool = described(False, "the operator's web page; its address is printed, and in run_dir/console.json")
+    console_host: str = described("127.0.0.1", "address that the page listens at; this machine alone unless told")
+    console_port: int = described(8765, "the page's port; any free one where that is taken")
 
     def __post_init__(self) -> None:
         if self.robot not in ROBOTS:
@@ -75,6 +91,9 @@ class Up:
         if self.robot != "twin" and told:
             raise ConfigError(f"{', '.join(told)}: of the twin alone, and the robot is '{self.robot}'; leave it out")
         has_gripper(self.space)
+        require_judge(self.reward)
+        require_chain(self.reset)
+        require_device(self.teleop, self.robot)
         if self.robot == "twin":
             twin_joints(self.arm)
         if self.robot == "twin" and is_map(self.arm) and not self.params_file:
@@ -88,12 +107,13 @@ class Up:
 
 @dataclass(frozen=True)
 class Collect(Up):
-    """Demonstrations by the scripted expert, one MCAP file an episode."""
+    """Demonstrations by the scripted expert, or by a person at a device (teleop), one MCAP file an episode."""
 
     episodes: int = described(60, "episodes to record")
     noise: float = described(0.3, "standard deviation of the expert's action noise, of full scale")
     bias_m: float = described(0.008, "standard deviation of an episode's wrong aim, metres")
     distracted: float = described(0.0, "share of episodes aimed at the distractor")
+    countdown_s: float = described(3.0, "a person's device: seconds to count down before each episode")
 
 
 @dataclass(frozen=True)
@@ -118,8 +138,15 @@ class Finetune(Up):
     offline: str = described("", "episode store to retain data from")
     offline_share: float = described(-1.0, "share of each mini-batch from retained data; -1: the preset's")
     coreset: float = described(1.0, "share of the store that is retained, by whole episodes")
+    intervention_share: float = described(
+        0.0, "share of each mini-batch from steps that a person moved, and offline's demonstrations; HIL-SERL keeps 0.5"
+    )
     online_steps: int = described(1500, "steps while learning")
     utd: int = described(1, "critic updates to environment steps")
+    eval_episodes: int = described(0, "episodes of the mean action at the end, and in each round between; 0: none")
+    eval_every: int = described(0, "online episodes between two rounds of evaluation, the first before them; 0: none")
+    eval_first_seed: int = described(900_000, "of the scenes that are evaluated, and nothing is learned on")
+    begin_paused: bool = described(False, "wait for the session's ~/resume before the first episode")
     wandb: bool = described(False, "curves at Weights & Biases too (pip install wandb; WANDB_MODE=offline keeps them)")
     rerun: str = described("", "show the run in Rerun: a viewer's address, or a file that ends in .rrd")
     resume: bool = described(False, "go on with the run in run_dir: learner, counts, schedule where it is the same")
@@ -136,6 +163,7 @@ LEARNER_SETTINGS = (
     "offline",
     "offline_share",
     "coreset",
+    "intervention_share",
     "resume",
     "wandb",
     "rerun",
@@ -177,8 +205,10 @@ def collect(up: Collect, share: Path) -> list[Process]:
     teleop = {"noise": up.noise, "bias_m": up.bias_m, "distracted": up.distracted, "schedule": schedule}
     teleop |= {"recorder_patience_s": RECORDER_PATIENCE_S, "resume": up.resume}
     bags = {"bags": str(Path(up.run_dir) / "bags")}
+    teleop |= demonstrating(up.teleop, up.countdown_s)
     session = _session(up, share, "teleop_node", {**teleop, "step_readers": 1})
-    return [*_arm(up, share), _recorder(up, share, bags), session]
+    session = _with_files(up, share, session) if up.teleop else session
+    return [*_arm(up, share), *_judge(up, share), *_console(up), _recorder(up, share, bags), session]
 
 
 def evaluate(up: Evaluate, share: Path) -> list[Process]:
@@ -186,7 +216,8 @@ def evaluate(up: Evaluate, share: Path) -> list[Process]:
     policy = {"checkpoint": up.checkpoint, "seed": up.seed, "schedule": schedule, "step_readers": 1}
     policy |= {"step_keepers": ["recorder_node"], "resume": up.resume}
     recorder = replace(_recorder(up, share, _store(up)), restarts=RESTARTS)
-    return [*_arm(up, share), recorder, _session(up, share, "policy_node", policy)]
+    session = _session(up, share, "policy_node", policy)
+    return [*_arm(up, share), *_judge(up, share), *_hand(up, share), *_console(up), recorder, session]
 
 
 def finetune(up: Finetune, share: Path) -> list[Process]:
@@ -194,6 +225,8 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
     if up.warmup_steps:
         schedule.append(f"warmup steps={up.warmup_steps} first_seed={up.first_seed}")
     schedule.append(f"online steps={up.online_steps} first_seed={up.first_seed + 100_000}")
+    if up.eval_episodes:
+        schedule.append(f"eval episodes={up.eval_episodes} first_seed={up.eval_first_seed}")
     policy = {
         "checkpoint": up.checkpoint,
         "seed": up.seed,
@@ -203,6 +236,9 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
         "step_keepers": ["learner_node", "recorder_node"],
         "resume": up.resume,
         "wandb": up.wandb,
+        **_evaluations(up),
+        **({"begin_paused": True} if up.begin_paused else {}),
+        **({"ask_outcome": "always"} if up.teleop == "simulated" else {}),  # it answers each time
     }
     learner = {
         **_common(up),
@@ -212,10 +248,21 @@ def finetune(up: Finetune, share: Path) -> list[Process]:
     }
     return [
         *_arm(up, share),
+        *_judge(up, share),
+        *_hand(up, share),
+        *_console(up),
         replace(_recorder(up, share, _store(up)), restarts=RESTARTS),
         Process("learner_node", learner, restarts=RESTARTS, on_restart={"resume": True}),
         _session(up, share, "policy_node", policy),
     ]
+
+
+def _evaluations(up: Finetune) -> dict[str, Any]:
+    """What the session is told of rounds between, where there are any."""
+    if not (up.eval_every and up.eval_episodes):
+        return {}
+    names = ("eval_every", "eval_episodes", "eval_first_seed")
+    return {name: getattr(up, name) for name in names}
 
 
 def cameras(up: Up, share: Path) -> list[Process]:
@@ -249,9 +296,10 @@ def _store(up: Up) -> dict[str, Any]:
 def _arm(up: Up, share: Path) -> list[Process]:
     """arm_node, and behind it the twin where no driver answers."""
     arm = {**_common(up), "joints": up.joints, "limits": up.robot, "auto_arm": up.robot == "twin"}
+    arm |= {"awaits_teleop": True} if _has_hand_beside(up) and up.lockstep else {}
     door = _with_files(up, share, Process("arm_node", {**arm, "action_space": up.space}))
     if up.robot != "twin":
-        return [*(cameras(up, share) if up.camera_node else []), door]
+        return [*(cameras(up, share) if up.camera_node else []), door, *_reset(up, share)]
     twin = {
         **_common(up),
         "task": up.task,
@@ -265,8 +313,45 @@ def _arm(up: Up, share: Path) -> list[Process]:
         "randomization": up.randomization,
         "placements": _words(up.placements) or [""],
         "action_space": up.space,
+        **({"task_state_topic": TRUTH_TOPIC} if up.reward else {}),
+        **({"place_only": True} if _reset(up, share) else {}),
     }
-    return [_with_files(up, share, Process("twin_node", {**twin, "use_sim_time": False})), door]
+    return [_with_files(up, share, Process("twin_node", {**twin, "use_sim_time": False})), door, *_reset(up, share)]
+
+
+def _reset(up: Up, share: Path) -> list[Process]:
+    """reset_node, where the arm is brought back as a real one is: always on a real robot, unless told otherwise."""
+    if up.reset == NONE or (up.robot == "twin" and not up.reset):
+        return []
+    arm = {**_common(up), "joints": up.joints, "cameras": _cameras(up), "image_topic": _image_topic(up)}
+    facts = {**arm, "action_space": up.space, **reset_parameters(up.reset, up.robot, up.arm)}
+    return [_with_files(up, share, Process("reset_node", facts))]
+
+
+def _judge(up: Up, share: Path) -> list[Process]:
+    """reward_node in the twin's place, where somebody else than its state is to judge."""
+    if not up.reward:
+        return []
+    facts = {**_common(up), **judge_parameters(up.reward), "image_topic": _image_topic(up)}
+    return [_with_files(up, share, Process("reward_node", facts))]
+
+
+def _has_hand_beside(up: Up) -> bool:
+    """Whether a person's device is there beside a policy; in `collect` it has the session."""
+    return bool(up.teleop) and not isinstance(up, Collect)
+
+
+def _hand(up: Up, share: Path) -> list[Process]:
+    """teleop_node, where a person may take over from the policy."""
+    if not _has_hand_beside(up):
+        return []
+    facts = {**_common(up), **beside_parameters(up.teleop, task=up.task, space=up.space, joints=up.joints)}
+    facts |= {"truth_topic": TRUTH_TOPIC} if up.reward and up.robot == "twin" else {}
+    return [_with_files(up, share, Process("teleop_node", facts))]
+
+
+def _image_topic(up: Up) -> str:
+    return "color/image_raw" if up.robot == "twin" or not up.camera_node else "color/image_policy"
 
 
 def _with_files(up: Up, share: Path, process: Process) -> Process:
@@ -280,6 +365,15 @@ def _with_files(up: Up, share: Path, process: Process) -> Process:
 def _reading_gripper(up: Up, share: Path, process: Process) -> Process:
     """Where the action moves a gripper, the robot's files say where its state is to be read."""
     return _with_files(up, share, process) if has_gripper(up.space) else process
+
+
+def _console(up: Up) -> list[Process]:
+    """The operator's page: whatever becomes of it, the run goes on."""
+    if not up.console:
+        return []
+    page = {"host": up.console_host, "port": up.console_port, "checkpoint": getattr(up, "checkpoint", "")}
+    facts = {**_common(up), **page, "cameras": _cameras(up), "image_topic": "color/image_raw"}
+    return [Process("console_node", facts, restarts=RESTARTS)]
 
 
 def _recorder(up: Up, share: Path, where: dict[str, Any]) -> Process:
@@ -296,9 +390,12 @@ def _session(up: Up, share: Path, name: str, parameters: dict[str, Any]) -> Proc
         "joints": up.joints,
         "action_space": up.space,
         "image_size": up.image_size,
-        "image_topic": "color/image_raw" if up.robot == "twin" or not up.camera_node else "color/image_policy",
+        "image_topic": _image_topic(up),
+        **({"reset_patience_s": RESET_PATIENCE_S} if _reset(up, share) else {}),
+        **({"truth_topic": TRUTH_TOPIC} if up.reward and up.robot == "twin" and name == "teleop_node" else {}),
     }
-    return _reading_gripper(up, share, Process(name, {**common, **parameters}, is_session=True))
+    asks = {"ask_outcome": up.ask_outcome} if up.ask_outcome else {}
+    return _reading_gripper(up, share, Process(name, {**common, **parameters, **asks}, is_session=True))
 
 
 def _words(text: str) -> list[str]:

@@ -1,30 +1,31 @@
 """The session's own memory in the run's folder: how every episode went, which one is open, where the schedule stands.
 
-<run_dir>/episodes.jsonl     one line an episode, written when it has ended
+<run_dir>/episodes.jsonl     one line an episode, written when it has ended; a person's late word is written into it
 <run_dir>/episode.json       the episode that is open, or was last
 <run_dir>/schedule.json      the blocks, and the line of episodes.jsonl at which they began
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from o2o_robot.data.relabel import Word
+from o2o_robot.errors import DataError
 from o2o_robot.jsonfile import append_line, read_json, read_lines, write_json
 from o2o_robot.types import Outcome, Termination
 
 CUT_SHORT = (Termination.FAULT.value, Termination.OPERATOR.value)
 
 
-class Done(NamedTuple):
-    """How far a schedule is: its block, and of that block what is done. Steps count those of discarded episodes too."""
+class Relabelling(NamedTuple):
+    """The line of an episode before and after a person's word on it."""
 
-    block: int = 0
-    episodes: int = 0
-    steps: int = 0
-    successes: int = 0
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
 
 
 class Journal:
@@ -32,9 +33,9 @@ class Journal:
 
         journal = Journal(run_dir, schedule=["warmup steps=400", "online steps=1500"], resume=True)
         journal.settle("online-000012", n_steps=7)      # the steps that were said of an episode nobody ended
-        place = journal.done
-        journal.begin(name, block=1, mode="online", seed=7)
+        journal.begin(name, block=journal.block, mode="online", seed=7)
         journal.end({"id": name, ...})
+        journal.relabel(name, "success", by="kim")
 
     resume: the same schedule goes on where it stood; another one, or none known, begins at its first block.
     Without a folder it remembers and writes nothing. n_episodes counts all of the folder, n_steps those of the run.
@@ -70,13 +71,13 @@ class Journal:
             write_json(self._run_dir / "schedule.json", facts)
 
     @property
-    def done(self) -> Done:
-        """Where the schedule stands, by the lines that its episodes left. An episode cut short is run again."""
-        block = self._lines[-1].get("block", 0) if self._lines else 0
-        of_it = [line for line in self._lines if line.get("block", 0) == block]
-        whole = [line for line in of_it if line["termination"] not in CUT_SHORT]
-        successes = sum(line["outcome"] == Outcome.SUCCESS.value for line in whole)
-        return Done(block, len(whole), sum(line["n_steps"] for line in of_it), successes)
+    def block(self) -> int:
+        """Of the schedule, the one that the last episode was of."""
+        return int(self._lines[-1].get("block", 0)) if self._lines else 0
+
+    def of_block(self, block: int) -> list[Mapping[str, Any]]:
+        """The lines that the episodes of a block of this schedule left, oldest first."""
+        return [line for line in self._lines if line.get("block", 0) == block]
 
     def begin(self, episode: str, *, block: int, mode: str, seed: int) -> None:
         """An episode begins: whoever finds this and no line of its end knows that it was cut short."""
@@ -91,13 +92,38 @@ class Journal:
         if self._run_dir is not None:
             append_line(self._run_dir / "episodes.jsonl", line)
 
+    def relabel(self, episode: str, word: Word, *, by: str, note: str = "") -> Relabelling:
+        """Write down a person's word on an episode that has ended.
+
+        A discard counts nowhere; any later word takes that back. DataError where it is unknown, or was cut short.
+        """
+        line = next((line for line in self._all() if line["id"] == episode), None)
+        if line is None:
+            raise DataError(f"no episode '{episode}' has ended in this run; see its episodes.jsonl")
+        if was_cut_short(line):
+            raise DataError(f"{episode} was cut short, and is nowhere kept; label one that is whole")
+        after = relabelled_line(line, word, by=by, note=note)
+        for known in self._lines:
+            if known["id"] == episode:
+                known.clear()
+                known.update(after)
+        if self._run_dir is not None:
+            replace_line(self._run_dir / "episodes.jsonl", after)
+        return Relabelling(line, after)
+
+    def _all(self) -> list[dict[str, Any]]:
+        """Every line of the folder; without one, of this schedule."""
+        if self._run_dir is None:
+            return [dict(line) for line in self._lines]
+        return list(read_lines(self._run_dir / "episodes.jsonl"))
+
     def settle(self, last_said: str = "", *, n_steps: int = 0) -> str:
-        """In a run taken up again, write the end of the episode that a crash left open: discarded. Its id, or nothing.
+        """Write the end of the episode that a crash left open: discarded. Its id, or nothing; no other gets that id.
 
         last_said, n_steps: the episode of the last step that was said, and how many steps of it were.
         """
         path = None if self._run_dir is None else self._run_dir / "episode.json"
-        if not self._resume or path is None or not path.is_file():
+        if path is None or not path.is_file():
             return ""
         opened = read_json(path)
         if opened["id"] in {line["id"] for line in read_lines(path.with_name("episodes.jsonl"))}:
@@ -110,6 +136,35 @@ class Journal:
             self._lines.clear()
             self._begin_schedule()
         return str(opened["id"])
+
+
+def was_cut_short(line: Mapping[str, Any]) -> bool:
+    """Whether an episode is not whole: the session, or a node it needs, ended before it did.
+
+    A person who ended it as incomplete, or discarded it, did so with its last Step said.
+    """
+    return line["termination"] in CUT_SHORT and not line.get("labelled_by")
+
+
+def relabelled_line(line: Mapping[str, Any], word: Word, *, by: str, note: str = "") -> dict[str, Any]:
+    """An episode's line after a person's word; what was judged stays in it as outcome_judged."""
+    after = {**line, "labelled_by": by, "outcome_judged": line.get("outcome_judged", line["outcome"])}
+    after["outcome"] = Outcome.INCOMPLETE.value if word == "discard" else word
+    after.pop("discarded", None)
+    return after | ({"discarded": True} if word == "discard" else {}) | ({"note": note} if note else {})
+
+
+def replace_line(path: Path, after: Mapping[str, Any]) -> None:
+    """Write the line of the same id anew, the file aside and renamed. No line gets shorter.
+
+    Whoever follows the file by its length then finds a piece of a line at worst, and never misses one.
+    """
+    lines = path.read_text().splitlines()
+    at = next(i for i, text in enumerate(lines) if json.loads(text)["id"] == after["id"])
+    lines[at] = json.dumps(dict(after)).ljust(len(lines[at]))
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text("".join(f"{text}\n" for text in lines))
+    aside.replace(path)
 
 
 def _cut_torn_end(path: Path) -> None:

@@ -22,7 +22,7 @@ from o2o_robot.algorithms.phases import Phase, PhaseChange, switch
 from o2o_robot.algorithms.snapshot import replay_of
 from o2o_robot.algorithms.switch_plan import SwitchPlan, plateaued, precise_enough
 from o2o_robot.algorithms.warmup import EpisodeGaps
-from o2o_robot.data.mixture import Mixture
+from o2o_robot.data import human
 from o2o_robot.data.relabel import Word
 from o2o_robot.data.replay import ReplayBuffer
 from o2o_robot.data.transitions import Transitions
@@ -55,7 +55,8 @@ class Learner:
             publish(learner.snapshot())
 
     Phases follow one another as the plan says: warmup, recalibrate where asked, finetune; each switch is in `changes`.
-    offline: retained data, of which config.offline_share of every mini-batch is drawn. Steps that lay in the replay
+    offline: retained data, of which config.offline_share of every mini-batch is drawn; config.intervention_share of it
+    is drawn from steps that a person moved, as soon as one has come (data/human.py). Steps that lay in the replay
     before (offline data appended to it) are not counted as received.
     Row choice of update k is drawn from (seed, k), so that a resumed run draws what an uninterrupted one would have.
     """
@@ -78,7 +79,7 @@ class Learner:
         self.actor_critic, self.replay, self.config = actor_critic, replay, config
         self.plan, self.seed = plan or SwitchPlan(), seed
         self._offline = offline
-        self._source = _source(replay, offline, config.offline_share)
+        self._source = _source(replay, offline, config)
         self.n_updates = 0
         self.n_recalibrations = 0
         self.rollbacks = 0  # how often it went back to a copy of itself, by the policy's word
@@ -116,9 +117,12 @@ class Learner:
         """Take in the next step of the running episode; DataError where one was lost.
 
         An episode that the guard ended is left out again once its last step is here, unless learns_from_latched: it
-        counts as received, but earns no update.
+        counts as received, but earns no update. So does an evaluation, each of whose transitions is left out at once.
         """
         self.replay.add_step(step, mode=mode)
+        if mode == Mode.EVAL:
+            self._leave_out(min(1, step.index))
+            return
         leave_out = step.is_last and self._was_stopped and not self.learns_from_latched
         self._was_stopped = (
             step.truncated and step.executed is not None and bool(step.executed.reasons & ENDED_BY_GUARD)
@@ -231,7 +235,7 @@ class Learner:
         self.phase = phase
         if config.bonus != "none" and config.calibrate:  # Q is worth the bonus too, so its floor must be
             offline = None if self._offline is None else IntrinsicFloor(self._offline, self.actor_critic)
-            self._source = _source(IntrinsicFloor(self.replay, self.actor_critic), offline, config.offline_share)
+            self._source = _source(IntrinsicFloor(self.replay, self.actor_critic), offline, config)
 
     def save(
         self, folder: str | Path, *, provenance: Mapping[str, Any], counters: Mapping[str, int] | None = None
@@ -314,8 +318,8 @@ class Learner:
         self._gaps.gaps = measured["gaps"].tolist()
 
 
-def _source(online: Transitions, offline: Transitions | None, share: float) -> Transitions | Mixture:
-    """Both replays in the share asked, or the online one alone where nothing offline is retained."""
-    if offline is None or share == 0:
-        return online
-    return Mixture([(online, 1.0 - share), (offline, share)])
+def _source(online: Transitions, offline: Transitions | None, config: AlgoConfig) -> human.Drawn:
+    """What each mini-batch is drawn from, in the shares that the settings ask for."""
+    return human.source(
+        online, offline, offline_share=config.offline_share, intervention_share=config.intervention_share
+    )

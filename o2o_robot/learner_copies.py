@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import torch
-
 from o2o_robot.algorithms import checkpoint, moments
 from o2o_robot.algorithms.actor_critic import ActorCritic
+from o2o_robot.algorithms.finite import is_finite
 from o2o_robot.data.provenance import versions
 from o2o_robot.errors import CheckpointError
 from o2o_robot.learner import Learner
@@ -80,12 +79,6 @@ class LearnerCopies:
             oldest.setdefault(((now - revision) // self._every + 1).bit_length(), revision)
         before_best = [n for n in revisions if best is not None and n <= best]
         return {*oldest.values(), *before_best[-1:]}
-
-
-def is_finite(learner: ActorCritic) -> bool:
-    """Whether every number of its networks and of Adam's moments is finite."""
-    tensors = [*learner.networks.state_dict().values(), *moments.as_tensors(learner.optimisers).values()]
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor.is_floating_point())
 
 
 def become(learner: ActorCritic, source: ActorCritic, *, where: str) -> None:

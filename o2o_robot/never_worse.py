@@ -51,6 +51,11 @@ class Rate(NamedTuple):
         return wilson(self.successes, self.n)
 
 
+class _Episode(NamedTuple):
+    name: str
+    is_success: bool | None
+
+
 class Comparison(NamedTuple):
     """What is known after an episode. p_worse: P(now < before - margin) of the window that `now` is."""
 
@@ -89,20 +94,33 @@ class NeverWorse:
     watch.add_before(True)                  # each warm-up episode, or the counts of an evaluation of the same kind
     if watch.add(False).standing is Standing.WORSE:
         go_back(); watch.restart()
+    watch.correct("online-000007", True)    # a person's late word on an episode that was added by that name
     """
 
     def __init__(self, rule: Rule, before: Rate = Rate()) -> None:  # noqa: B008  a NamedTuple does not change
         self.rule, self.before = rule, before
-        self._latest: deque[bool] = deque(maxlen=max(rule.windows))
+        self._latest: deque[_Episode] = deque(maxlen=max(rule.windows))
+        self._before: dict[str, bool] = {}
 
-    def add_before(self, is_success: bool) -> None:
+    def add_before(self, is_success: bool, name: str = "") -> None:
         """An episode of the pretrained policy."""
         self.before = Rate(self.before.successes + is_success, self.before.n + 1)
+        if name:
+            self._before[name] = is_success
 
-    def add(self, is_success: bool) -> Comparison:
+    def add(self, is_success: bool, name: str = "") -> Comparison:
         """An episode of the policy that learns."""
-        self._latest.append(is_success)
+        self._latest.append(_Episode(name, is_success))
         return self.comparison()
+
+    def correct(self, name: str, is_success: bool | None) -> None:
+        """An episode ended otherwise than was said; None takes it out. One no longer looked at changes nothing."""
+        if name in self._before:
+            self.before = Rate(self.before.successes - self._before.pop(name), self.before.n - 1)
+            if is_success is not None:
+                self.add_before(is_success, name)
+        others = [(one._replace(is_success=is_success) if one.name == name else one) for one in self._latest]
+        self._latest = deque((one for one in others if one.is_success is not None), self._latest.maxlen)
 
     def restart(self) -> None:
         """Forget the latest episodes: other weights act from here on."""
@@ -110,7 +128,7 @@ class NeverWorse:
 
     def comparison(self) -> Comparison:
         """Of the window that looks worst; of what there is, undecided, while none is full or too little was before."""
-        latest = list(self._latest)
+        latest = [bool(one.is_success) for one in self._latest]
         full = [Rate(sum(latest[-n:]), n) for n in self.rule.windows if n <= len(latest)]
         if not full or self.before.n < self.rule.min_before:
             return Comparison(Standing.UNDECIDED, self.before, Rate(sum(latest), len(latest)), float("nan"))

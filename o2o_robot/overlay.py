@@ -17,6 +17,7 @@ PACKAGE = "o2o_nodes"
 DEFAULTS = {"MUJOCO_GL": os.environ.get("MUJOCO_GL", "egl"), "PYTHONUNBUFFERED": "1"}
 # Fast DDS 3 (Kilted and later) reads the first, Fast DDS 2 the second
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+TERMINAL = "O2O_TERMINAL"
 DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY")
 FAST_DDS_2 = ("humble", "iron", "jazzy")
 
@@ -48,7 +49,15 @@ def environment() -> dict[str, str]:
     wheels = Path(sys.prefix)
     if (wheels / "share" / "std_msgs").is_dir() and str(wheels) not in env["AMENT_PREFIX_PATH"].split(os.pathsep):
         env["AMENT_PREFIX_PATH"] += f"{os.pathsep}{wheels}"  # ROS 2 from pip lives in the venv
-    return env | DEFAULTS | discovery(env) | fast_dds_profile(env)
+    return env | DEFAULTS | prompt() | discovery(env) | fast_dds_profile(env)
+
+
+def prompt() -> dict[str, str]:
+    """What tells a keyboard device of the terminal we were started at: a node's own input is none."""
+    try:
+        return {TERMINAL: os.ttyname(0)}
+    except OSError:  # no terminal, or one that has no name here
+        return {}
 
 
 def discovery(env: Mapping[str, str]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from o2o_robot.errors import ConfigError
-from o2o_robot.loop import LATE_IN_A_ROW, Block, EpisodeLog, parse_block
+from o2o_robot.loop import LATE_IN_A_ROW, Block, EpisodeLog, parse_block, spoken
 from o2o_robot.safety.reason import Reason
-from o2o_robot.types import Executed, Mode, Observation, Outcome, Step, TaskState, Termination
+from o2o_robot.types import Executed, Mode, Observation, Outcome, Source, Step, TaskState, Termination
 
 SEEN = Observation(1, {}, {})
 
@@ -64,6 +64,7 @@ def test_a_success_on_the_step_of_a_stop_counts_as_a_success():
     assert not any(step.truncated for step in steps)
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 20), st.lists(st.sampled_from(["go", "win", "lose"]), min_size=20, max_size=20), st.integers(-1, 19)
 )
@@ -138,3 +139,58 @@ def test_actions_that_come_too_late_again_and_again_end_the_episode_and_are_no_f
         assert not log.ended
     assert log.add(SEEN, late, judged()).truncated
     assert (log.termination, log.outcome) == (Termination.SAFETY, Outcome.INCOMPLETE)
+
+
+# --- a person's hand, and a person's word ------------------------------------------------------------------------
+def moved(*sources: Source, actor: Source = Source.POLICY) -> EpisodeLog:
+    """An episode whose steps were executed by these."""
+    log = EpisodeLog("e", 50, lambda step: None, actor)
+    for source in sources:
+        log.add(SEEN, Executed(1, 1, np.zeros(3), np.zeros(3), 0, source), judged())
+    return log
+
+
+P, T = Source.POLICY, Source.TELEOP
+
+
+@pytest.mark.parametrize(
+    ("sources", "steps", "takings"),
+    [((P, P), 0, 0), ((P, T, T, P), 2, 1), ((T, P, T, P, T), 3, 3), ((T, T), 2, 1), ((P, Source.HOLD, T), 1, 1)],
+)
+def test_takings_over_are_counted_by_their_beginnings_and_human_steps_one_by_one(sources, steps, takings):
+    log = moved(*sources)
+    assert (log.steps_human, log.interventions) == (steps, takings)
+
+
+def test_whoever_demonstrates_takes_nothing_over():
+    log = moved(T, T, Source.HOLD, T, actor=T)
+    assert (log.steps_human, log.interventions) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("word", "terminated", "reward", "outcome", "why"),
+    [
+        ("success", True, 1.0, Outcome.SUCCESS, Termination.TASK),
+        ("failure", True, 0.0, Outcome.FAILURE, Termination.TASK),
+        ("incomplete", False, 0.0, Outcome.INCOMPLETE, Termination.OPERATOR),
+        ("discard", False, 0.0, Outcome.INCOMPLETE, Termination.OPERATOR),
+    ],
+)
+@pytest.mark.parametrize("was", [judged(), judged(success=True), judged(failure=True)])
+def test_a_word_ends_the_episode_whatever_was_judged(word, terminated, reward, outcome, why, was):
+    log = EpisodeLog("e", 50, lambda step: None)
+    step = log.add(SEEN, executed(), was, word=word)
+    assert (step.terminated, step.truncated, step.reward) == (terminated, not terminated, reward)
+    assert (log.outcome, log.termination, log.is_discarded) == (outcome, why, word == "discard")
+
+
+def test_a_success_keeps_the_reward_that_it_was_judged_with():
+    assert spoken(TaskState(2, 5.0, True), "success").reward == 5.0
+    assert spoken(TaskState(2, -1.0, False), "failure").reward == -1.0
+
+
+def test_an_episode_is_whole_once_its_last_step_was_said_and_no_more_when_it_is_given_up():
+    log, _ = play([judged()] * 9, max_steps=3)
+    assert log.is_whole
+    log.abandon(Termination.FAULT)
+    assert not log.is_whole

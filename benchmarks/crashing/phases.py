@@ -39,7 +39,7 @@ def words(cell: Cell, run_dir: Path, materials: Materials) -> list[str]:
     own: Mapping[str, Any] = {
         "collect": {"episodes": FOREVER},
         "evaluate": {"episodes": FOREVER, "checkpoint": materials.checkpoint},
-        "finetune": {**warmup, "checkpoint": materials.checkpoint},
+        "finetune": {**warmup, "checkpoint": materials.checkpoint, "eval-episodes": 0},
     }[STORY_OF[cell.phase]]
     options = [word for name, value in {**common, **own}.items() for word in (f"--{name}", str(value))]
     story = STORY_OF[cell.phase]

@@ -35,7 +35,8 @@ class AlgoConfig:
     Monte-Carlo return (Cal-QL), calibrate_uniform the uniform ones too.
     target_entropy None means -n_action; it is the same in every preset, so that no phase switch moves it.
     utd: critic steps per environment step online; critic_steps: critic steps before each actor step; offline_share:
-    what part of each mini-batch comes from retained offline data. zero_grad_adam: step the actor's Adam with zero
+    what part of each mini-batch comes from retained offline data; intervention_share: what part comes from steps that a
+    person moved (data/human.py). zero_grad_adam: step the actor's Adam with zero
     gradients in critic-only steps, which is what the JAX codes do; it lets their learning rates be compared.
     """
 
@@ -69,6 +70,7 @@ class AlgoConfig:
     zero_grad_adam: bool = False
     freeze_trunk: bool = False
     offline_share: float = 0.0
+    intervention_share: float = 0.0
 
     td: Literal["soft", "iql", "none"] = "soft"
     n_min: int = 2
@@ -125,6 +127,8 @@ def _check_ranges(config: AlgoConfig) -> None:
         raise ConfigError(f"tau must lie in (0, 1], got {config.tau}; 0.005 to 0.02 is usual")
     if not 0 <= config.offline_share <= 1:
         raise ConfigError(f"offline_share must lie in [0, 1], got {config.offline_share}; RLPD uses 0.5, WSRL 0")
+    if not 0 <= config.intervention_share <= 1:
+        raise ConfigError(f"intervention_share must lie in [0, 1], got {config.intervention_share}; HIL-SERL keeps 0.5")
     if not 0 < config.expectile < 1:
         raise ConfigError(f"expectile must lie in (0, 1), got {config.expectile}; 0.7 to 0.9 is usual")
     positive = ("critic_lr", "actor_lr", "batch_size", "utd", "critic_steps", "n_sampled_actions", "cql_temperature")

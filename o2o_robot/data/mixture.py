@@ -8,15 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from o2o_robot.data.returns import RewardTransform, require_same
 from o2o_robot.data.ring import empty_batch
-from o2o_robot.data.transitions import Transitions
 from o2o_robot.data.windows import Window
 from o2o_robot.errors import ConfigError
 from o2o_robot.types import Array, Batch, ObservationSpec
+
+
+class Part(Protocol):
+    """What a mixture draws from: a replay (`transitions.Transitions`), or some of its transitions."""
+
+    @property
+    def transform(self) -> RewardTransform: ...
+
+    @property
+    def spec(self) -> ObservationSpec: ...
+
+    @property
+    def n_action(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def draw(self, n: int, rng: np.random.Generator, *, with_return_only: bool) -> Array:
+        """n transitions, (n, ...): whatever `fill` takes."""
+        ...
+
+    def fill(self, batch: Batch, places: Array | None, rows: Array, window: Window) -> None:
+        """Write them into these rows of the batch."""
+        ...
 
 
 class Mixture:
@@ -26,7 +49,7 @@ class Mixture:
     batch = mixture.sample(256, rng)      # 128 of each, A B A B ...
     """
 
-    def __init__(self, parts: Sequence[tuple[Transitions, float]]) -> None:
+    def __init__(self, parts: Sequence[tuple[Part, float]]) -> None:
         """Raises ConfigError where shares do not sum to 1, or the replays differ in spec or reward transform."""
         shares = [share for _, share in parts]
         if not parts or min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from o2o_robot.data.memmap import FrameMap
@@ -97,6 +99,11 @@ class Transitions:
             pairs = zip(values.tolist(), numbers.tolist(), strict=True)
             tables[tag] = {names[tag][v] if tag in names and v < len(names[tag]) else str(v): n for v, n in pairs}
         return tables
+
+    def rows_of(self, sources: Sequence[Source], *, with_return_only: bool) -> Array:
+        """Rows that may be drawn and began with a motion of one of these sources, (n,)."""
+        rows = self._pool(with_return_only)
+        return rows[np.isin(self._ring["source"][rows], [int(source) for source in sources])]
 
     def _pool(self, with_return_only: bool) -> Array:
         """Rows that may be drawn; built once after each change, so that drawing is one integer a row."""

@@ -35,6 +35,8 @@ class EpisodeLine:
     is_discarded: bool = False  # open when the run was killed; its steps were learned from, it is not in the store
     termination: str = ""
     robot_s: float = math.nan  # by the sensors' stamps; NaN where an older run did not say
+    steps_human: int = 0
+    interventions: int = 0  # takings-over by a person
 
     @property
     def is_success(self) -> bool:
@@ -247,6 +249,8 @@ def _episodes(lines: tuple[Facts, ...]) -> tuple[EpisodeLine, ...]:
                 is_discarded=line.get("discarded") is True,
                 termination=str(line.get("termination", "")),
                 robot_s=_seconds(line.get("robot_s")),
+                steps_human=_int(line, "steps_human", 0),
+                interventions=_int(line, "interventions", 0),
             )
         )
         before += n_steps

@@ -10,6 +10,7 @@ from o2o_robot.report import learning as learning_section
 from o2o_robot.report import stops as stops_section
 from o2o_robot.report.gather import RunFacts, gather
 from o2o_robot.report.html import render, write_whole
+from o2o_robot.report.interventions import interventions
 from o2o_robot.report.moments import moments
 from o2o_robot.report.plots import Plot
 from o2o_robot.report.story import story
@@ -38,12 +39,14 @@ def _content(run: RunFacts) -> tuple[dict[str, Any], list[Plot]]:
         reliability, value_rows = plots.reliability(run)
         told, guard, training = story(run), plots.guard(run), plots.training(run)
         strips = () if run.only_stage else plots.filmstrips(run)
+        person = interventions(run)
         learning = learning_section.learning(run)
         stops = stops_section.stops(run.folder)
         seen = moments(run)
+    figures_first = (told, *person.plots, reliability, guard, training)
     drawn = [
         plot if plot.is_photo else plot._replace(png=budget.palette(plot.png)) if plot.png else plot
-        for plot in (told, reliability, guard, training, *seen.strips, *strips, *learning.plots, *stops.plots)
+        for plot in (*figures_first, *seen.strips, *strips, *learning.plots, *stops.plots)
     ]
     out = budget.left_out(drawn)
     shown = iter([_not_shown(plot) if k in out else plot for k, plot in enumerate(drawn)])
@@ -53,6 +56,7 @@ def _content(run: RunFacts) -> tuple[dict[str, Any], list[Plot]]:
         "headline": sections.headline(run),
         "key_facts": sections.key_facts(run),
         "story": next(shown),
+        "person": person._replace(plot=next(shown) if person.plots else None),
         "reliability": next(shown),
         "value_rows": value_rows,
         "guard": next(shown),

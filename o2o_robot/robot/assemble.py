@@ -79,6 +79,12 @@ class Assembler:
                 return Tick(stamp_ns, {name: sample[1] for name, sample in samples.items() if sample is not None})
         return None
 
+    def behind(self) -> list[str]:
+        """The streams that a tick at the newest stamp of all would wait for."""
+        newest_ns = max((samples[-1][0] for samples in self._samples.values() if samples), default=0)
+        since_ns = newest_ns - self.tolerance_ns
+        return [name for name, samples in self._samples.items() if not samples or samples[-1][0] < since_ns]
+
     def _latest(self, stream: str, stamp_ns: int) -> tuple[int, Any] | None:
         for sample in reversed(self._samples[stream]):
             if sample[0] <= stamp_ns:

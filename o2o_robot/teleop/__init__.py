@@ -1,1 +1,1 @@
-"""Ways a person, or a script standing in for one, commands the arm."""
+"""Ways a person, or what stands in for one, commands the arm."""

@@ -71,6 +71,16 @@ def set_lens(model: mujoco.MjModel, camera: int, lens: Intrinsics) -> None:
     model.cam_fovy[camera] = np.rad2deg(2 * np.arctan(lens.height / (2 * lens.fy_px)))
 
 
+def lens_of(model: mujoco.MjModel, camera: int, side: int) -> Intrinsics:
+    """The lens of a camera's square picture of `side` pixels, whether a calibration gave it one or the scene did."""
+    half = (side - 1) / 2
+    if model.cam_sensorsize[camera].any():
+        fx, fy, left, up = model.cam_intrinsic[camera] / model.cam_sensorsize[camera, [0, 1, 0, 1]] * side
+        return Intrinsics(side, side, float(fx), float(fy), half - float(left), half - float(up))
+    f_px = float(side / (2 * np.tan(np.deg2rad(model.cam_fovy[camera]) / 2)))
+    return Intrinsics(side, side, f_px, f_px, half, half)
+
+
 def _place(model: mujoco.MjModel, camera: int, placement: Placement, T_parent_cam: Array, *, where: str) -> None:
     """From the frame of the parent to that of the body on which the scene has the camera."""
     body = int(model.cam_bodyid[camera])

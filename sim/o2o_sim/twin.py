@@ -9,6 +9,7 @@ import numpy as np
 from o2o_robot.errors import ArmError
 from o2o_robot.robot.action import TOOL_DOWN_XYZW
 from o2o_robot.robot.camera import Frame
+from o2o_robot.robot.camera_view import Intrinsics
 from o2o_robot.robot.rotation import matrix_from_quat
 from o2o_robot.types import ArmState, Pose, TaskState
 from o2o_sim.config import TwinConfig
@@ -17,6 +18,7 @@ from o2o_sim.fitted import settled
 from o2o_sim.gripper import Gripper
 from o2o_sim.impedance import REFRESH_SUBSTEPS, CartesianImpedance
 from o2o_sim.inverse import place_tool
+from o2o_sim.placement import lens_of
 from o2o_sim.randomize import Randomizer
 from o2o_sim.reference import AT_REST, Reference, minimum_jerk
 from o2o_sim.render import Eyes
@@ -126,6 +128,18 @@ class Twin:
         self._external_nm = np.zeros(len(self._ready_rad))
         self.lean(self._ready_rad)
         self._pictures: dict[str, np.ndarray] = {}
+        self._start_sensing()
+
+    def place_scene(self, seed: int) -> None:
+        """Draw the objects of `reset`, and put them there at rest; the arm stays as it is and goes on where it went."""
+        model, data = self._model, self._data
+        self._draw_scene(seed)
+        self._task.reset(model, data, np.random.default_rng(seed))
+        others = np.ones(model.nv, bool)
+        others[self._joints.v] = False
+        data.qvel[others], data.userdata[:] = 0.0, 0.0
+        mujoco.mj_forward(model, data)
+        self._update_poses()
         self._start_sensing()
 
     def place(self, q_rad: np.ndarray) -> None:
@@ -260,6 +274,10 @@ class Twin:
     def images(self) -> dict[str, np.ndarray]:
         """The latest picture of every configured camera."""
         return {name: self.image(name) for name in self.config.cameras}
+
+    def lens(self, camera: str) -> Intrinsics:
+        """Of its pictures, as the present scene has it."""
+        return lens_of(self._model, self._model.camera(camera).id, self.config.image_size)
 
     def task_state(self) -> TaskState:
         """The task's verdict now."""

@@ -205,3 +205,35 @@ def test_weights_kept_by_another_hand_are_not_taken_for_ones_own(tmp_path):
     (tmp_path / "3.safetensors").write_bytes(b"thrce")
     with pytest.raises(CheckpointError, match="has changed"):
         kept.read(3)
+
+
+# --- evaluations, and late words ---------------------------------------------------------------------------------
+def test_evaluations_that_are_surely_worse_than_those_of_the_pretrained_weights_bring_the_best_back(bench):
+    bench.run(Mode.EVAL, "s" * 10)
+    spoiled(bench)
+    needed = next(n for n in range(1, 21) if bench.run(Mode.EVAL, "f") is Standing.WORSE)
+    assert needed == 10, "a window of ten"
+    assert (bench.acting.rollbacks, bench.policy.revision) == (1, 8)
+
+
+def test_evaluations_count_again_when_a_run_is_taken_up(bench, tmp_path):
+    bench.acting.began()
+    bench.run(Mode.EVAL, "s" * 10)
+    spoiled(bench).run(Mode.EVAL, "f" * 9)
+    again = Bench(tmp_path)
+    again.acting.recall(bench.log)
+    assert again.run(Mode.EVAL, "f") is Standing.WORSE
+
+
+@pytest.mark.parametrize(("mode", "which"), [(Mode.WARMUP, "before"), (Mode.ONLINE, "now")])
+def test_a_late_word_counts_as_though_it_had_been_said_at_once(bench, tmp_path, mode, which):
+    bench.acting.began()
+    for name, outcome in {"a": "s", "b": "f", "c": "s"}.items():
+        bench.acting.episode_began()
+        bench.acting.episode_ended(mode, OUTCOMES[outcome], episode=name)
+    again = Bench(tmp_path)
+    for name, is_success, then in (("b", True, Rate(3, 3)), ("c", False, Rate(2, 3)), ("a", None, Rate(1, 2))):
+        bench.acting.relabelled(name, is_success)
+        assert getattr(bench.acting.comparison, which) == then
+    again.acting.recall(bench.log)
+    assert getattr(again.acting.comparison, which) == Rate(1, 2)

@@ -18,7 +18,7 @@ def brought_up(monkeypatch: pytest.MonkeyPatch) -> list[Finetune]:
     """The graphs that were brought up: a run that ends well at once."""
     runs: list[Finetune] = []
 
-    def run(story: str, settings: Finetune, *, patience_s: float = 0.0) -> int:
+    def run(story: str, settings: Finetune, *, patience_s: float = 0.0, beside: up.Beside) -> int:
         assert story == "finetune"
         runs.append(settings)
         write_json(Path(settings.run_dir) / "policy_node.json", {"first_action_s": 4.5})
@@ -59,7 +59,7 @@ def test_what_is_no_run_is_refused_in_one_line(tmp_path, brought_up, capsys):
     assert brought_up == []
 
 
-def test_it_takes_every_setting_of_the_graph_but_resume():
+def test_it_takes_every_setting_of_the_graph_but_those_it_decides_itself():
     assert {f.name for f in dataclasses.fields(finetune.Begin)} == {
-        f.name for f in dataclasses.fields(Finetune) if f.name != "resume"
+        f.name for f in dataclasses.fields(Finetune) if f.name not in ("resume", "begin_paused")
     }

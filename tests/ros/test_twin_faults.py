@@ -17,7 +17,7 @@ pytest.importorskip("o2o_sim.engine", reason="needs mujoco")
 from arm_bench import Client, LockstepArm, twin_process
 from o2o_msgs.srv import InjectFault
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import UInt8
 from std_srvs.srv import Trigger
 from watcher import Watcher
@@ -202,6 +202,21 @@ def test_joints_in_another_order_or_company_are_no_reason_to_stop(ears, kind):
     ears.watcher.until(lambda: ears.watcher.safety, 10.0, "the guard's word, once a second")
     assert {seen.state for seen in ears.watcher.safety} == {"ARMED"}
     clear(ears.watcher.call)
+
+
+def test_a_picture_comes_with_its_lens_as_a_driver_s_does(ears):
+    infos: list[CameraInfo] = []
+    node = ears.watcher.node
+    listening = node.create_subscription(
+        CameraInfo, "wrist/color/camera_info", infos.append, qos.sensor_in(lockstep=False)
+    )
+    stamps = lambda: {convert.stamp_ns(info.header.stamp) for info in infos}  # noqa: E731
+    ears.watcher.until(lambda: len(stamps() & set(ears.image_stamps_ns)) > 2, 30.0, "pictures and lenses of one stamp")
+    node.destroy_subscription(listening)
+    info, picture = infos[-1], ears.wrist[-1]
+    assert (info.width, info.height, info.header.frame_id) == (picture.width, picture.height, picture.header.frame_id)
+    assert info.k[0] == info.k[4] > 0.0
+    assert info.k[2] == (picture.width - 1) / 2
 
 
 def test_a_wrong_request_is_refused_in_one_line_and_changes_nothing(ears):

@@ -14,7 +14,7 @@ from o2o_calibration import results
 from o2o_robot.errors import ConfigError, O2OError
 from o2o_robot.robot.camera_view import Intrinsics
 from o2o_sim.config import ReachConfig, TwinConfig
-from o2o_sim.placement import OPTICAL, square_of
+from o2o_sim.placement import OPTICAL, lens_of, set_lens, square_of
 from o2o_sim.randomize_config import CameraSpread, Randomization
 from o2o_sim.spread import Spread
 from o2o_sim.twin import Twin
@@ -134,3 +134,16 @@ def test_a_result_that_does_not_fit_the_scene_is_refused(tmp_path: Path, camera:
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(O2OError, match="nowhere"):
         Twin(TwinConfig(cameras=(), placements=(str(tmp_path / "nowhere.yaml"),)))
+
+
+@pytest.mark.parametrize("is_calibrated", [True, False])
+def test_a_lens_is_read_back_as_it_was_given(tmp_path: Path, is_calibrated: bool) -> None:
+    side = 64
+    with Twin(TwinConfig(image_size=side)) as twin:
+        model, camera = twin._model, twin._model.camera("front").id
+        given = lens_of(model, camera, side)
+        assert given.fy_px == pytest.approx(side / 2 / np.tan(np.deg2rad(model.cam_fovy[camera]) / 2))
+        if is_calibrated:
+            given = Intrinsics(side, side, 71.0, 73.0, 30.0, 35.0)
+            set_lens(model, camera, given)
+        assert np.allclose(twin.lens("front")[:6], given[:6])

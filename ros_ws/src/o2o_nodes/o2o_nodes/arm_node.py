@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from o2o_msgs import msg as m
@@ -26,10 +27,12 @@ from o2o_robot.robot.action import DeltaPosition
 from o2o_robot.robot.action_space import make_space
 from o2o_robot.robot.inverse import InverseKinematics
 from o2o_robot.safety.budget import Budget
+from o2o_robot.safety.errands import Errand, Errands
 from o2o_robot.safety.guard_config import GuardConfig, build_guard, phase_rules
 from o2o_robot.safety.guard_state import GuardState
 from o2o_robot.safety.guarded_arm import GuardedArm
 from o2o_robot.safety.limits_table import FACTS
+from o2o_robot.safety.lockstep_turn import LockstepTurn
 from o2o_robot.safety.permits import Peer
 from o2o_robot.safety.profiles import profile_of
 from o2o_robot.safety.reason import BLIND, NONE, Reason, names
@@ -62,16 +65,19 @@ class ArmNode(HouseNode):
         require_gripper_topic(topics, self._space)
         self._arm = GuardedArm(self._ros_arm, self._guard, grip=self._ros_arm.grip)
         self._motion = MotionTopics(self, topics)
-        self._pending: Action | None = None
+        awaits = self.setting("awaits_teleop", False, "lockstep: wait for the device's word on each observation")
+        self._turn = LockstepTurn(awaits_device=awaits and self.lockstep)
         self._wants_episode = self._awaits_person = False
-        self._profile = ""
+        self._profile = self._told_profile = ""
+        self._errands = Errands()
         self._story: list[dict[str, Any]] = []
         self._last_told: tuple[str, int] | None = None
         self._executed_out = self.create_publisher(m.ExecutedAction, "executed_action", qos.VERDICT_OUT)
         self._safety_out = self.create_publisher(m.SafetyState, "safety_state", qos.LATCHED)
         hear_estop(self, self._estop)
         # before actions: of two that are there, the start of an episode is read first
-        self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
+        for errand, topic in ((Errand.EPISODE, "episode"), (Errand.RESET, "reset_event")):
+            self.create_subscription(m.EpisodeEvent, topic, partial(self._on_event, errand), qos.RECORD)
         self.create_subscription(m.Action, "action", self._on_action, qos.COMMAND)
         self.create_subscription(m.Action, "teleop_action", self._on_teleop, qos.COMMAND)
         asked = [rules.permit_times for rules in self._phases.values()]
@@ -130,26 +136,47 @@ class ArmNode(HouseNode):
         wants_arming = self._arms_itself and not self._awaits_person and self._guard.state in IDLE
         if wants_arming and self._ros_arm.stamp_ns and self._ros_arm.is_heard:
             self._try_to_arm()
-        if self.lockstep and self._pending is not None and self._ros_arm.stamp_ns >= self._pending.stamp_ns:
-            pending, self._pending = self._pending, None
-            self._execute(pending)
+        if self.lockstep:
+            self._take_turn()
 
     def _on_action(self, message: m.Action) -> None:
         self._guard.permits.hear_peer(Peer.ACTOR)
         action, unfit = read_action(message, self._frame_id)
-        if self.lockstep and self._ros_arm.stamp_ns < action.stamp_ns and not unfit:
-            self._pending = action
+        unfit |= self._errands.unfit(action.source)
+        if self.lockstep and not unfit:
+            self._turn.propose(action)
+            self._take_turn()
         else:
             self._execute(action, unfit)
 
     def _on_teleop(self, message: m.Action) -> None:
-        """A person's device beside the policy: what it says is executed in place of the policy's next proposal."""
+        """A person's device beside the policy: what it says is executed in place of the policy's next proposal.
+
+        Where it is awaited it says something of every observation, `released` too (no values).
+        """
         action, unfit = read_action(message, self._frame_id)
+        if self._turn.awaits_device:
+            self._turn.tell(action, unfit)
+            self._take_turn()
+        else:
+            self._hear_device(action, unfit)
+
+    def _take_turn(self) -> None:
+        """Judge in lockstep what is due, the device's word before the proposal that it may take the place of."""
+        for word, unfit in self._turn.words(self._ros_arm.stamp_ns):
+            self._hear_device(word, unfit)
+        if (action := self._turn.proposal(self._ros_arm.stamp_ns)) is not None:
+            self._execute(action)
+
+    def _hear_device(self, action: Action, unfit: Reason) -> None:
         if reason := self._guard.hear_teleop(action, self._now_ns(), time.monotonic(), unfit):
             self.get_logger().error(f"teleop_action refused: {', '.join(names(reason))}", throttle_duration_sec=2.0)
 
-    def _on_event(self, message: m.EpisodeEvent) -> None:
+    def _on_event(self, errand: Errand, message: m.EpisodeEvent) -> None:
+        """An episode or a reset begins or ends: to the guard they are the same, the limits are their mode's."""
         checks.event(message)
+        if not self._errands.hear(errand, starts=message.kind == m.EpisodeEvent.START):
+            return
         self._wants_episode = message.kind == m.EpisodeEvent.START
         if not self._wants_episode:
             self._guard.end_episode()
@@ -164,6 +191,9 @@ class ArmNode(HouseNode):
             return
         self._profile = profile
         stands = self._guard.adopt(self._phases[profile])
+        if self._errands.is_a_reset or profile == self._told_profile:
+            return  # between two episodes of one phase there is nothing to tell
+        self._told_profile = profile
         self._note(f"limits of profile {profile} from {episode} on" + ("" if stands else ", once the arm stands"))
 
     # --- what goes out -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from o2o_msgs import msg as m
 from std_srvs.srv import Trigger
@@ -19,10 +20,12 @@ class Desk:
     Services ~/pause, ~/resume and ~/end; the topic session_state once a second and at every change.
     """
 
-    def __init__(self, node: HouseNode) -> None:
-        self._node = node
-        self.is_paused = self.is_ending = False
-        self.robot_s = 0.0
+    def __init__(self, node: HouseNode, *, q: Callable[[], float]) -> None:
+        """q: the critic's value of what the actor does now; asked once a second, not at every step."""
+        self._node, self._q = node, q
+        self.is_paused = node.setting("begin_paused", False, "wait for ~/resume before the first episode")
+        self.is_ending = False
+        self.robot_s = 0.0  # of the run, in episodes alone
         self.block = m.SessionState()  # what the schedule knows: block, next, their counts
         self._log: EpisodeLog | None = None
         self._mode = ""
@@ -33,8 +36,8 @@ class Desk:
         node.create_service(Trigger, "~/resume", self._resume)
         node.create_service(Trigger, "~/end", self._end)
 
-    def start(self) -> None:
-        self._started_s = time.monotonic()
+    def start(self, *, robot_s: float) -> None:
+        self._started_s, self.robot_s = time.monotonic(), robot_s
         self._node.create_timer(1.0, self._publish, clock=STEADY)
         self._publish()
 
@@ -52,7 +55,7 @@ class Desk:
         message, log = self.block, self._log
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.state, message.waits_for = self._said
-        message.mode, message.robot_s, message.q = self._mode, self.robot_s, float("nan")
+        message.mode, message.robot_s, message.q = self._mode, self.robot_s, self._q()
         message.wall_s = time.monotonic() - self._started_s
         if log is not None:
             message.episode, message.step, message.max_steps = log.episode, log.n_steps, log.max_steps

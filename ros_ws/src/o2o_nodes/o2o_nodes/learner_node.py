@@ -125,6 +125,7 @@ class LearnerNode(HouseNode):
             utd=float(self.setting("utd", 1, "critic updates to environment steps")),
             anchor_weight=self._or_preset("anchor_weight", own.anchor_weight, "divergence from the pretrained policy"),
             offline_share=self._or_preset("offline_share", own.offline_share, "share of mini-batches that is retained"),
+            intervention_share=self.setting("intervention_share", 0.0, "share of mini-batches that a person moved"),
         )
         plan = self._plan(presets.plan(name))
         capacity = self.setting("capacity_steps", 50_000, "transitions the replay holds")

@@ -10,7 +10,7 @@ import torch
 
 from o2o_nodes.sight import Look
 from o2o_robot.policy import Policy
-from o2o_robot.types import Mode, Source
+from o2o_robot.types import Mode, Observation, Source
 
 
 class PolicyActor:
@@ -30,6 +30,8 @@ class PolicyActor:
         self.policy = policy
         self.latency_s: list[float] = []
         self._seed, self._began, self._seen = seed, began, seen
+        self._critic_s_revision = policy.revision
+        self._last: tuple[Observation, np.ndarray] | None = None
         self._rng = torch.Generator()
         self._deterministic = True
 
@@ -48,4 +50,13 @@ class PolicyActor:
         started = time.perf_counter()
         values = self.policy.act(look.observation, deterministic=self._deterministic, rng=self._rng)
         self.latency_s.append(time.perf_counter() - started)
+        self._last = (look.observation, values)
         return values
+
+    def q(self) -> float:
+        """NaN once newer weights act: they come without the critic that learned with them, which stays at the learner;
+        and of chunks of actions, whose critic values no single one."""
+        policy = self.policy
+        if self._last is None or policy.revision != self._critic_s_revision or policy.config.chunk > 1:
+            return float("nan")
+        return policy.q_value(*self._last)

@@ -17,10 +17,13 @@ from o2o_nodes.node import HouseNode, run
 from o2o_nodes.policy_actor import PolicyActor
 from o2o_nodes.session import Session
 from o2o_nodes.weights_desk import WeightsDesk
+from o2o_robot.diagnostics.interventions import Advice, Hands, facts, hands
 from o2o_robot.errors import CheckpointError
+from o2o_robot.jsonfile import read_lines
+from o2o_robot.loop import EpisodeLog
 from o2o_robot.policy import Policy
 from o2o_robot.trackers.of_run import follower
-from o2o_robot.types import Mode
+from o2o_robot.types import Mode, Outcome
 from o2o_robot.vitals import Value, scalars
 
 
@@ -47,10 +50,12 @@ class PolicyNode(HouseNode):
             self._actor,
             ready=self._may_begin,
             over=self._learner.is_warm,
-            ended=self._weights.ended,
+            ended=self._ended,
+            relabelled=self._weights.relabelled,
             n_action=policy.n_action,
         )
         self._curves = self._make_curves()
+        self._advice = Advice(hands(read_lines(self.run_dir / "episodes.jsonl")) if self.run_dir is not None else ())
 
     def start(self) -> None:
         self._weights.start()
@@ -65,11 +70,22 @@ class PolicyNode(HouseNode):
         return {
             **self._session.summary(),
             **self._weights.summary(),
+            "people": facts(self._advice.episodes),
             "act_ms": {"p50": np.percentile(latency_ms, 50), "p99": np.percentile(latency_ms, 99)},
         }
 
     def readings(self) -> dict[str, Value]:
         return scalars({**self._session.summary(), **self._weights.summary()})
+
+    def _ended(self, mode: Mode, log: EpisodeLog) -> None:
+        """The watch over the policy counts the episode, and a person may have to hear how to help better."""
+        self._weights.ended(mode, log)
+        if not log.is_whole or log.is_discarded:
+            return
+        is_success = log.outcome is Outcome.SUCCESS
+        episode = Hands(mode.value, log.n_steps, log.steps_human, log.interventions, is_success)
+        if (hint := self._advice.add(episode)) is not None:
+            self.get_logger().warning(hint.words)
 
     def _make_curves(self) -> ExitStack:
         """Begin the curves of episodes and of the watch over the policy; they end with the stack."""

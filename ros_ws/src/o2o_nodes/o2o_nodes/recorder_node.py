@@ -16,6 +16,7 @@ from o2o_nodes import checks, convert, qos
 from o2o_nodes.bag import EpisodeBag
 from o2o_nodes.black_box import BlackBoxDesk
 from o2o_nodes.node import STEADY, HouseNode, run
+from o2o_nodes.recorder_label import RecorderLabel
 from o2o_nodes.scene_ears import TOPIC as SCENE
 from o2o_nodes.scene_ears import SceneEars
 from o2o_nodes.step_in import StepIn
@@ -82,6 +83,8 @@ class RecorderNode(HouseNode):
         self._unheard = set(sensors if bags else [])
         self._scenes = SceneEars(self) if draws else None
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)
+        if store or bags:
+            RecorderLabel(self, store=self._store if store else None, bags=Path(bags) if bags else None)
 
     def start(self) -> None:
         self._listening = self.create_timer(0.05, self._listen_when_ready, clock=STEADY)

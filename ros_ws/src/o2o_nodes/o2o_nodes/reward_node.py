@@ -35,7 +35,6 @@ class RewardNode(HouseNode):
         self._judges = self.setting("publish_task_state", False, "be the judge whose task_state ends episodes")
         self._patience_s = self.setting("patience_s", 2.0, "wall time without a judgement that is called trouble")
         self._out = self.create_publisher(m.RewardState, "reward_state", qos.SENSOR_OUT)
-        self._task_out = self.create_publisher(m.TaskState, "task_state", qos.SENSOR_OUT) if self._judges else None
         self._episode = self._last_episode = ""
         self._last: Verdict | None = None
         self._heard_ns = STEADY.now().nanoseconds
@@ -44,6 +43,8 @@ class RewardNode(HouseNode):
         if self._pictures is None:
             RULES[self._source](self, self._see)
         self._judge = self._make_judge()
+        # last: a session that sees this publisher takes it for a judge who is ready
+        self._task_out = self.create_publisher(m.TaskState, "task_state", qos.SENSOR_OUT) if self._judges else None
         hysteresis = self._judge.hysteresis
         self._log = Adjudication(self.run_dir, on=hysteresis.on, off=hysteresis.off)
         self.create_subscription(m.EpisodeEvent, "episode", self._on_event, qos.RECORD)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rclpy.task import Future
 
 from o2o_nodes.node import HouseNode
-from o2o_robot.journal import CUT_SHORT, Done
+from o2o_robot.flow.plan import Due, Evaluations, done, due
 from o2o_robot.loop import parse_block
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Ready = Callable[..., Awaitable[bool]]
 FOREVER_S = 1e8  # three years
+LATE_WORDS_S = 2.0  # at the end, for whoever is to hear of a late label
 
 
 class Schedule:
@@ -35,6 +36,11 @@ class Schedule:
         self._node, self._session, self._desk = node, session, session.desk
         self._words, self._max_steps, self._ready, self._over = list(blocks), max_steps, ready, over
         self.blocks = [parse_block(text) for text in blocks]
+        self._evaluations = Evaluations(
+            every=node.setting("eval_every", 0, "online episodes between two rounds of evaluation; 0: none"),
+            episodes=node.setting("eval_episodes", 10, "of the mean action in each round, on the same scenes"),
+            first_seed=node.setting("eval_first_seed", 900_000, "of the scenes of the evaluation rounds"),
+        )
         self._readers = node.setting("step_readers", 1, "readers of `step` to wait for before the first episode")
         self._patience_s = node.setting("graph_patience_s", 30.0, "wall time to wait for the rest of the graph")
         self._delivery_s = node.setting("delivery_patience_s", 60.0, "wall time, at the end, until all have every step")
@@ -57,36 +63,35 @@ class Schedule:
             self._node.finish(0 if is_whole else 1)
 
     async def _run_blocks(self) -> bool:
-        done = self._session.journal.done
-        for index in range(done.block, len(self.blocks)):
-            if not await self._run_block(index, done if index == done.block else Done(index)):
+        for index in range(self._session.journal.block, len(self.blocks)):
+            if not await self._run_block(index):
                 return False
             if self._desk.is_ending:
                 return True
         return True
 
-    async def _run_block(self, index: int, done: Done) -> bool:
+    async def _run_block(self, index: int) -> bool:
         """Whether every episode of the block was whole."""
         block = self.blocks[index]
-        self._tell_block(index, done)
-        while not block.done(done.episodes, done.steps):
+        self._tell_block(index)
+        while self._due(index) is not None:
             if not await self._may_begin(block.mode):
                 return False
             if self._desk.is_ending or (self._over is not None and self._over(block.mode)):
                 break
-            seed = block.first_seed + done.episodes
-            log = await self._session.run_episode(block.mode, seed, self._max_steps, block=index)
-            if log.termination is None or log.termination.value in CUT_SHORT:
+            next_one = self._due(index)  # as it is now: while it waited a person may have discarded an episode
+            if next_one is None:
+                break
+            log = await self._session.run_episode(next_one.mode, next_one.seed, self._max_steps, block=index)
+            if not log.is_whole:
                 return False
-            is_success = log.outcome.value == "success"
-            done = Done(index, done.episodes + 1, done.steps + log.n_steps, done.successes + is_success)
-            self._tell_block(index, done)
-            self._node.get_logger().info(
-                f"{block.mode.value} {done.episodes} ({done.steps} steps): {log.outcome.value}, "
-                f"{done.successes}/{done.episodes} so far"
-            )
+            self._tell_block(index)
+            self._log(index, next_one, "discarded" if log.is_discarded else log.outcome.value)
         # nothing is owed when a block is over
         return self._ready is None or await self._ready(block.mode, at_the_end=index == len(self.blocks) - 1)
+
+    def _due(self, index: int) -> Due | None:
+        return due(self.blocks[index], self._session.journal.of_block(index), self._evaluations)
 
     async def _may_begin(self, mode: Mode) -> bool:
         """Wait for whatever an episode has to wait for; False where that never comes, and the session ends."""
@@ -111,12 +116,13 @@ class Schedule:
         return not steps.is_full(self._max_steps + 1) or self._desk.is_ending or not self._node.is_started
 
     async def _all_is_delivered(self) -> bool:
-        """At the end: whether everybody who must have every step has received the last one."""
+        """At the end: whether everybody who must have every step has received the last one, and every late word."""
         steps, ready = self._session.steps, lambda: not self._session.steps.lacking()
         if not ready():
             self._desk.tell("waiting", f"{', '.join(steps.lacking())} to receive the last steps")
         while not await self._node.wait_until(ready, self._delivery_s):
             return self._give_up(steps.lacking())
+        await self._session.labels.delivery.deliver(patience_s=LATE_WORDS_S)
         return True
 
     def _give_up(self, lacking: dict[str, int]) -> bool:
@@ -127,9 +133,17 @@ class Schedule:
     def _graph_is_up(self) -> bool:
         return self._session.graph_is_up() and self._session.steps.n_readers >= self._readers
 
-    def _tell_block(self, index: int, done: Done) -> None:
+    def _tell_block(self, index: int) -> None:
         block, told = self.blocks[index], self._desk.block
+        stands = done(block, self._session.journal.of_block(index))
         told.block, told.next = self._words[index], (self._words[index + 1 :] or [""])[0]
-        told.block_episodes, told.block_episodes_of = done.episodes, block.episodes
-        told.block_steps, told.block_steps_of = done.steps, block.steps
-        told.successes = done.successes
+        told.block_episodes, told.block_episodes_of = stands.episodes, block.episodes
+        told.block_steps, told.block_steps_of = stands.steps, block.steps
+        told.successes = stands.successes
+
+    def _log(self, index: int, ran: Due, outcome: str) -> None:
+        block = self.blocks[index]
+        stands = done(block, self._session.journal.of_block(index))
+        so_far = f"{stands.successes}/{stands.episodes} so far" if ran.mode is block.mode else f"of {block.mode.value}"
+        told = f"{ran.mode.value} {stands.episodes if ran.mode is block.mode else stands.evaluated}"
+        self._node.get_logger().info(f"{told} ({stands.steps} steps): {outcome}, {so_far}")

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from o2o_msgs import msg as m
-from o2o_msgs.action import ResetScene, RunEpisode
-from rclpy.action import ActionClient, ActionServer, GoalResponse
+from o2o_msgs.action import RunEpisode
+from rclpy.action import ActionServer, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.task import Future
 
-from o2o_nodes import convert, qos
+from o2o_nodes.arm_door import ArmDoor
 from o2o_nodes.desk import Desk
+from o2o_nodes.episode_out import EpisodeOut
 from o2o_nodes.guard_watch import GuardWatch
 from o2o_nodes.kept_watch import KeptWatch
+from o2o_nodes.label_desk import LabelDesk
 from o2o_nodes.node import HouseNode
+from o2o_nodes.reset_client import ResetClient
 from o2o_nodes.schedule import Schedule
 from o2o_nodes.sight import Look, Sight
 from o2o_nodes.step_out import StepOut
 from o2o_robot.errors import ConfigError
-from o2o_robot.journal import CUT_SHORT, Journal
+from o2o_robot.journal import Journal
 from o2o_robot.loop import EpisodeLog
 from o2o_robot.robot.action_space import has_gripper, require_values
 from o2o_robot.safety.reason import LATCHING, STOPPING, Reason, names
-from o2o_robot.types import Action, Executed, Mode, Source, Termination
+from o2o_robot.types import Executed, Mode, Source, Termination
 
 STOPPED = Reason.SOFT_STOP | Reason.LATCHED | Reason.NOT_ARMED | STOPPING | LATCHING
 
@@ -47,6 +45,10 @@ class Actor(Protocol):
         """The proposed action, (n_action,) float32 in [-1, 1]."""
         ...
 
+    def q(self) -> float:
+        """The critic's value of the last look and action; NaN where there is none to ask."""
+        ...
+
 
 class Session:
     """Episodes on request (RunEpisode.action) and by schedule, one at a time."""
@@ -59,15 +61,17 @@ class Session:
         ready: Callable[..., Awaitable[bool]] | None = None,
         over: Callable[[Mode], bool] | None = None,
         ended: Callable[[Mode, EpisodeLog], None] | None = None,
+        relabelled: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda before, after: None,
         n_action: int | None = None,
     ) -> None:
         """ready: awaited before each episode and, with at_the_end=True, after the last; false ends the session.
 
         over: true ends a block before its count. ended: told of every episode that began, before the next one.
+        relabelled: told of a person's late word on one, with its line of the journal before and after.
         n_action: how many values the actor proposes, to be held against the parameter action_space now.
         """
         self._node, self._actor, self._ended = node, actor, ended
-        self._task = node.setting("task", "peg", "name of the task, written into every episode")
+        task = node.setting("task", "peg", "name of the task, written into every episode")
         self._max_steps = node.setting("max_steps", 50, "steps after which an episode is truncated")
         self._patience_s = node.setting(
             "patience_s", 10.0, "wall time to wait for an observation or an executed action"
@@ -77,30 +81,32 @@ class Session:
         self._event_readers = node.setting("event_readers", 2, "of `episode`, to wait for: arm_node and recorder_node")
         self._sight = Sight(node)
         self._check_space(n_action)
-        self._executed: Future | None = None
-        self._seq = 0
         self._busy = False
         self.episodes = self.steps_changed = 0
-        self._first_action_s: float | None = None
         self.steps = StepOut(node, resume=resume)
         # a run taken up again goes on counting: an id names one episode of the run, in its store and among its bags
         self.journal = Journal(node.run_dir, schedule=blocks, resume=resume)
         self._settle()
-        self.robot_s = self._robot_s_before = self.journal.robot_s_before
-        self.desk = Desk(node)
-        node.create_subscription(m.ExecutedAction, "executed_action", self._on_executed, qos.COMMAND)
+        self.desk = Desk(node, q=actor.q)
+        self.labels = LabelDesk(node, self.desk, self.journal, relabelled=relabelled)
+        self._door = ArmDoor(node, patience_s=self._patience_s)
         self._guard, self._kept = GuardWatch(node), KeptWatch(node)
-        self._action_out = node.create_publisher(m.Action, "action", qos.COMMAND)
-        self._event_out = node.create_publisher(m.EpisodeEvent, "episode", qos.RECORD)
-        group = ReentrantCallbackGroup()
-        self._reset_client = ActionClient(node, ResetScene, "reset_scene", callback_group=group)
+        self._out = EpisodeOut(node, self.journal, task=task)
+        self._reset = ResetClient(
+            node, tell=lambda stage: self.desk.tell("resetting", stage), patience_s=self._patience_s
+        )
         self._server = ActionServer(
-            node, RunEpisode, "run_episode", self._serve, goal_callback=self._judge_goal, callback_group=group
+            node,
+            RunEpisode,
+            "run_episode",
+            self._serve,
+            goal_callback=self._judge_goal,
+            callback_group=ReentrantCallbackGroup(),
         )
         self._schedule = Schedule(node, self, blocks, max_steps=self._max_steps, ready=ready, over=over)
 
     def start(self) -> None:
-        self.desk.start()
+        self.desk.start(robot_s=self._out.robot_s)
         self._schedule.start()
 
     def close(self) -> None:
@@ -124,43 +130,35 @@ class Session:
 
     def graph_is_up(self) -> bool:
         """Whether everybody is there that an episode needs."""
-        return (
-            self._reset_client.server_is_ready()
-            and self._event_out.get_subscription_count() >= self._event_readers
-            and self._action_out.get_subscription_count() >= 1
-            and self._node.count_publishers("executed_action") >= 1
-        )
+        is_judged = self._node.count_publishers("task_state") >= 1
+        is_heard = self._out.n_readers >= self._event_readers and self._door.is_ready()
+        return self._reset.is_ready() and is_heard and is_judged
 
     # --- one episode ---------------------------------------------------------------------------------------------
     async def run_episode(self, mode: Mode, seed: int, max_steps: int, *, block: int = 0) -> EpisodeLog:
         """Run an episode to its end. A silent graph ends it as incomplete, termination `fault`; nothing is raised."""
+        await self.labels.delivery.deliver()
         log = EpisodeLog(
-            f"{mode.value}-{self.journal.n_episodes:06d}", max_steps, lambda step: self.steps.publish(step, mode)
+            f"{mode.value}-{self.journal.n_episodes:06d}",
+            max_steps,
+            lambda step: self.steps.publish(step, mode),
+            self._actor.source,
         )
         self.episodes += 1
-        self.journal.begin(log.episode, block=block, mode=mode.value, seed=seed)
+        self._out.begin(log, mode, seed, block=block)
         self.desk.watch(log, mode)
-        wall_start = time.monotonic()
         self._actor.begin(mode, seed)
         look = await self._begin(seed)
         if look is None:
             log.abandon(Termination.FAULT)
             return log
-        start_ns = look.observation.stamp_ns
-        self._event(m.EpisodeEvent.START, log, mode, seed, start_ns)
+        self._out.start(look.observation.stamp_ns)
         self.desk.tell("running")
+        self.labels.open(log)
         while not log.ended:
             look = await self._step(log, look)
-        self._event(m.EpisodeEvent.END, log, mode, seed, look.observation.stamp_ns)
-        robot_s = (look.observation.stamp_ns - start_ns) * 1e-9
-        self.robot_s += robot_s
-        self.desk.robot_s = self.robot_s
-        self.steps_changed += log.steps_changed
-        times = {"wall_s": round(time.monotonic() - wall_start, 3), "robot_s": round(robot_s, 3)}
-        if log.termination not in CUT_SHORT and not await self._kept.has(log.episode):
-            log.abandon(Termination.FAULT)
-            times["discarded"] = True
-        self.journal.end({**self._record(log, mode, seed), "block": block, **times})
+        self._out.end(look.observation.stamp_ns)
+        await self._count(log)
         if self._ended is not None:
             self._ended(mode, log)
         return log
@@ -171,7 +169,11 @@ class Session:
         if not await self._guard.is_armed(first_state_is_there=False):
             return None
         self.desk.tell("resetting", "reset_scene")
-        look = await self._reset(seed)
+        not_before_ns = await self._reset.to_start(seed)
+        if not_before_ns is None:
+            return None
+        self._sight.restart(not_before_ns)
+        look = await self._sight.look(self._patience_s)
         if look is None or not await self._guard.is_armed(first_state_is_there=True):
             return None
         # where somebody had to arm first, that look is old
@@ -182,96 +184,61 @@ class Session:
         if not self._node.is_started:
             log.abandon(Termination.OPERATOR)
             return look
-        proposed = self._propose(look)
-        executed = await self._answer(proposed)
+        executed = await self._door.execute(
+            self._actor.act(look),
+            stamp_ns=look.observation.stamp_ns,
+            source=self._actor.source,
+            revision=self._actor.revision,
+        )
         after = await self._sight.look(self._patience_s) if executed is not None else None
-        if executed is None or after is None:
-            who = "arm_node" if executed is None else "a sensor"
-            self._node.get_logger().error(f"{log.episode}: {who} did not answer within {self._patience_s} s")
-            log.abandon(Termination.FAULT)
-            return look
-        # a lost learner does not stop the arm; but what comes next would be of no use to anybody
-        lost = bool(self._guard.reasons & Reason.HEARTBEAT)
-        if executed.reasons & Reason.SHAPE:
-            told = "arm_node takes another number of values; give both nodes the same action_space"
-            self._node.get_logger().fatal(f"{log.episode}: {told}")
-            log.abandon(Termination.FAULT)
-            return look
-        stopped = lost or bool(executed.reasons & STOPPED)
-        log.add(look.observation, executed, after.task, stopped=stopped)
-        if stopped:
-            self._node.get_logger().warning(
-                f"{log.episode}: the guard has stopped the arm, or lost a peer of it "
-                f"({', '.join(names(executed.reasons | self._guard.reasons))})"
-            )
+        if executed is None or after is None or executed.reasons & Reason.SHAPE:
+            return self._fault(log, look, executed)
+        stopped = self._has_stopped(log, executed)
+        log.add(look.observation, executed, after.task, stopped=stopped, word=self.labels.take(log))
         if log.ended:
             log.close(after.observation)
         return after
 
-    def _propose(self, look: Look) -> Action:
-        self._seq += 1
-        action = Action(
-            look.observation.stamp_ns, self._seq, self._actor.act(look), self._actor.source, self._actor.revision
-        )
-        self._executed = Future(executor=self._node.executor)
-        if self._first_action_s is None:
-            self._first_action_s = age_of_process_s()
-        self._action_out.publish(convert.action_message(action, "base"))
-        return action
+    def _fault(self, log: EpisodeLog, look: Look, executed: Executed | None) -> Look:
+        """A graph that fell silent, or speaks of other actions: the episode is incomplete, never a failure."""
+        if executed is None or not executed.reasons & Reason.SHAPE:
+            who = "arm_node" if executed is None else self._sight.lacking()
+            self._node.get_logger().error(f"{log.episode}: {who} did not answer within {self._patience_s} s")
+        else:
+            told = "arm_node takes another number of values; give both nodes the same action_space"
+            self._node.get_logger().fatal(f"{log.episode}: {told}")
+        log.abandon(Termination.FAULT)
+        return look
 
-    async def _answer(self, action: Action) -> Executed | None:
-        assert self._executed is not None
-        return await self._node.wait(self._executed, self._patience_s)
+    def _has_stopped(self, log: EpisodeLog, executed: Executed) -> bool:
+        """Whether the guard follows no command any more, or has lost a peer: a lost learner does not stop the arm,
+        but what comes next would be of no use to anybody."""
+        stopped = bool(executed.reasons & STOPPED or self._guard.reasons & Reason.HEARTBEAT)
+        if stopped:
+            why = ", ".join(names(executed.reasons | self._guard.reasons))
+            self._node.get_logger().warning(
+                f"{log.episode}: the guard has stopped the arm, or lost a peer of it ({why})"
+            )
+        return stopped
 
-    def _on_executed(self, message: m.ExecutedAction) -> None:
-        if message.seq == self._seq and self._executed is not None and not self._executed.done():
-            self._executed.set_result(convert.executed(message))
-
-    async def _reset(self, seed: int) -> Look | None:
-        """Bring the scene to its start; the first look after it, or None when the reset failed."""
-        handle = await self._node.wait(self._reset_client.send_goal_async(ResetScene.Goal(seed=seed)), self._patience_s)
-        if handle is None or not handle.accepted:
-            self._node.get_logger().error("reset_scene did not accept the reset")
-            return None
-        answer = await self._node.wait(handle.get_result_async(), self._patience_s)
-        if answer is None or not answer.result.success:
-            self._node.get_logger().error(f"reset failed: {answer.result.message if answer else 'no answer'}")
-            return None
-        self._sight.restart(convert.stamp_ns(answer.result.stamp))
-        return await self._sight.look(self._patience_s)
-
-    # --- telling the others --------------------------------------------------------------------------------------
-    def _event(self, kind: int, log: EpisodeLog, mode: Mode, seed: int, ns: int) -> None:
-        event = m.EpisodeEvent(
-            kind=kind, id=log.episode, task=self._task, mode=mode.value, seed=seed, n_steps=log.n_steps
-        )
-        event.header.stamp = convert.stamp(ns)
-        if log.termination is not None:
-            event.outcome, event.termination = log.outcome.value, log.termination.value
-        self._event_out.publish(event)
-
-    def _record(self, log: EpisodeLog, mode: Mode, seed: int) -> dict[str, Any]:
-        return {
-            "id": log.episode,
-            "mode": mode.value,
-            "task": self._task,
-            "seed": seed,
-            "outcome": log.outcome.value,
-            "termination": log.termination.value if log.termination else "",
-            "n_steps": log.n_steps,
-            "reward_sum": log.reward_sum,
-            "steps_changed": log.steps_changed,
-            "steps_before": self.journal.n_steps,
-            "revision": self._actor.revision,
-        }
+    async def _count(self, log: EpisodeLog) -> None:
+        """The episode is over for the arm: have it on disk, have a person's word on it, and write it down."""
+        self.desk.robot_s = self._out.robot_s
+        self.steps_changed += log.steps_changed
+        if log.is_whole and not await self._kept.has(log.episode):
+            log.abandon(Termination.FAULT)
+            log.is_discarded = True
+        await self.labels.close(log)
+        self._out.write_down(revision=self._actor.revision)
 
     def summary(self) -> dict[str, Any]:
         return {
             "episodes": self.episodes,
             "steps_published": self.steps.n_published,
             "steps_changed": self.steps_changed,
-            "robot_s": round(self.robot_s - self._robot_s_before, 3),
-            "first_action_s": self._first_action_s,
+            "labels": self.labels.n_words,
+            "robot_s": self._out.own_robot_s,
+            "first_action_s": self._door.first_action_s,
             **self.steps.summary(),
         }
 
@@ -290,9 +257,3 @@ class Session:
         result.termination = log.termination.value if log.termination else ""
         result.reward_sum = float(log.reward_sum)
         return result
-
-
-def age_of_process_s() -> float:
-    """How long ago this process was started: the loading of its libraries counts too (proc(5), field 22)."""
-    started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")

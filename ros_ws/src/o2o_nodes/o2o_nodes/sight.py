@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geometry_msgs.msg import PoseStamped
 from o2o_msgs.msg import TaskState as TaskStateMessage
@@ -17,7 +17,7 @@ from o2o_robot.robot.camera_view import View
 from o2o_robot.robot.proprioception import proprioception
 from o2o_robot.types import ArmState, Array, Observation, TaskState
 
-ARM, POSE, JUDGE, GRIPPER = "joint_states", "current_pose", "task_state", "gripper"
+ARM, POSE, JUDGE, GRIPPER, TRUTH = "joint_states", "current_pose", "task_state", "gripper", "truth"
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,21 @@ class Sight:
         self._finger = node.setting("gripper_joint", "fr3_finger_joint1", "name in it whose position is the opening")
         self._topic = node.setting("image_topic", "color/image_raw", "a camera's pictures; of camera_node image_policy")
         self._side = node.setting("image_size", 0, "side of the policy's pictures in pixels; 0: as they come")
+        self._truth = node.setting(
+            "truth_topic", "", "where the twin says what it knows while another judges; or empty"
+        )
         self._warned: set[str] = set()
         period_s = 1.0 / node.setting("control_hz", 10.0, "how often the policy acts")
         tolerance_s = node.setting("tolerance_s", 0.05, "how much older than the tick a sample may be; 0 in lockstep")
         self._assembler = Assembler(
-            streams=(ARM, POSE, JUDGE, *self._cameras, *([GRIPPER] if self._grips else [])),
+            streams=(
+                ARM,
+                POSE,
+                JUDGE,
+                *self._cameras,
+                *([GRIPPER] if self._grips else []),
+                *([TRUTH] if self._truth else []),
+            ),
             reference=self._cameras[0],
             period_ns=round(period_s * 1e9),
             tolerance_ns=0 if node.lockstep else round(tolerance_s * 1e9),
@@ -60,6 +70,10 @@ class Sight:
     @property
     def sees_gripper(self) -> bool:
         return bool(self._grips)
+
+    def lacking(self) -> str:
+        """The streams that the next look waits for, in words; every one of them where none is behind."""
+        return ", ".join(self._assembler.behind()) or "every sensor"
 
     def restart(self, not_before_ns: int) -> None:
         """Forget everything stamped before `not_before_ns`: a new episode begins there."""
@@ -83,6 +97,8 @@ class Sight:
         subscribe(TaskStateMessage, "task_state", lambda message: self._take(JUDGE, message), profile)
         if self._grips:
             subscribe(JointState, self._grips, lambda message: self._take(GRIPPER, message), profile)
+        if self._truth:
+            subscribe(TaskStateMessage, self._truth, lambda message: self._take(TRUTH, message), profile)
         for name in self._cameras:
             subscribe(Image, f"{name}/{self._topic}", lambda message, name=name: self._take(name, message), profile)
 
@@ -104,9 +120,14 @@ class Sight:
         q_rad, dq_rad = convert.joints(tick.samples[ARM], self._joints)
         arm = ArmState(tick.stamp_ns, q_rad, dq_rad, convert.pose(tick.samples[POSE]), self._opening_m(tick))
         images = {name: self._of_policy_size(name, convert.image(tick.samples[name])) for name in self._cameras}
-        return Look(
-            Observation(tick.stamp_ns, images, proprioception(arm)), arm, convert.task_state(tick.samples[JUDGE])
-        )
+        return Look(Observation(tick.stamp_ns, images, proprioception(arm)), arm, self._task(tick))
+
+    def _task(self, tick: Tick) -> TaskState:
+        """The judge's word, and beside it what only the twin knows."""
+        judged = convert.task_state(tick.samples[JUDGE])
+        if not self._truth:
+            return judged
+        return replace(judged, privileged=convert.task_state(tick.samples[TRUTH]).privileged)
 
     def _opening_m(self, tick: Tick) -> float:
         """How far the gripper is open; 0 where none is read."""

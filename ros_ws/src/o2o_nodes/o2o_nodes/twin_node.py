@@ -68,12 +68,17 @@ class TwinNode(HouseNode):
         self._grips = self._hear_grips()
         self.add_on_set_parameters_callback(self._on_parameters)
         self._advertise()
-        self._server = ActionServer(self, ResetScene, "reset_scene", self._reset)
+        self._places_only = self.setting("place_only", False, "answer place_scene, the arm left alone, not reset_scene")
+        self._draw = self._twin.place_scene if self._places_only else self._bring_back
+        server = "place_scene" if self._places_only else "reset_scene"
+        self._server = ActionServer(self, ResetScene, server, self._reset)
         self.create_service(Trigger, "error_recovery", self._recover)
 
     def start(self) -> None:
         self._faults.start()
         self._tell_mode()
+        if self._places_only:
+            self._move(self._period_s)  # nothing can be said of the instant 0, and no reset makes another here
         self._see()
         if self._waits_for_commands:
             self.create_timer(REPEAT_S, self._repeat, clock=STEADY)
@@ -180,8 +185,7 @@ class TwinNode(HouseNode):
             self._see()
 
     def _reset(self, handle: Any) -> ResetScene.Result:
-        self._twin.reset(handle.request.seed)
-        self._controllers.forget()
+        self._draw(handle.request.seed)
         self._resets += 1
         # a new stamp for a new scene: no old command answers it, and no old frame or judgement shares it
         self._twin.advance(self._period_s if self._waits_for_commands else 1.0 / self._state_hz)
@@ -191,6 +195,11 @@ class TwinNode(HouseNode):
             self._scene_out.publish(convert.scene_message(self._twin.drawn, self._twin.stamp_ns))
         self._see()
         return ResetScene.Result(success=True, message="", stamp=convert.stamp(self._twin.stamp_ns))
+
+    def _bring_back(self, seed: int) -> None:
+        """The arm to its start too, as no real one can be."""
+        self._twin.reset(seed)
+        self._controllers.forget()
 
     # --- a machine in a reflex -----------------------------------------------------------------------------------
     def _tell_mode(self) -> None:
@@ -212,7 +221,8 @@ class TwinNode(HouseNode):
     def _advertise(self) -> None:
         self._mode_out = self.create_publisher(UInt8, "robot_mode", qos.LATCHED)
         self._scene_out = self.create_publisher(DiagnosticArray, "scene", qos.LATCHED)
-        streams = make_streams(self, self._topics, self._twin.config.cameras)
+        lenses = {name: self._twin.lens(name) for name in self._twin.config.cameras}
+        streams = make_streams(self, self._topics, lenses)
         self._faults = FaultDesk(self, streams, changed=self._tell_mode)
 
     def _see(self) -> None:

@@ -19,7 +19,7 @@ from o2o_robot.jsonfile import append_line, read_lines
 from o2o_robot.loop import EpisodeLog
 from o2o_robot.never_worse import Comparison, NeverWorse, Rate, Rule, Standing
 from o2o_robot.policy import Policy
-from o2o_robot.types import Mode, Observation
+from o2o_robot.types import Mode, Observation, Outcome
 from o2o_robot.weights_door import Probes, WeightsDoor
 from o2o_robot.weights_kept import KeptWeights
 
@@ -70,10 +70,16 @@ class WeightsDesk:
         self.acting.episode_began()
 
     def ended(self, mode: Mode, log: EpisodeLog) -> None:
-        found = self.acting.episode_ended(mode, log.outcome)
+        found = self.acting.episode_ended(mode, log.outcome, episode=log.episode)
         if found.standing is Standing.WORSE:
             self.must_stop = self._then == "stop"
             self._node.get_logger().error(self._went_back(found))
+        self._tell()
+
+    def relabelled(self, _before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """A person's late word: an episode's line of the journal before and after it."""
+        is_open = after["outcome"] == Outcome.INCOMPLETE.value
+        self.acting.relabelled(str(after["id"]), None if is_open else after["outcome"] == Outcome.SUCCESS.value)
         self._tell()
 
     def summary(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Parts of human_loop.py: the arms of the comparison, what each runs, and the figure."""
