@@ -120,15 +120,51 @@ def _profile(told: ElementTree.Element) -> Profile:
 # --- what no graph of the twin shows ---------------------------------------------------------------------------------
 OPERATOR_SAYS = ("estop",)  # never what moves the arm
 OPERATOR = "operator"  # whoever stands at the robot: ros2 command line, doctor, console
+CAMERAS = ("wrist", "front")
+_PICTURES = [f"{camera}/color/{topic}" for camera in CAMERAS for topic in ("image_raw", "image_policy")]
+_ARM = ("joint_states", "current_pose", "external_wrench", "gripper/joint_states")
+_TOLD = ("session_state", "safety_state", "policy_state", "learner_state", "recorder_state", "reward_state")
+_DEVICES = ("joy", "console_joy", "delta_twist_cmds", "leader/current_pose", "leader/clutch")
+_SESSION = [
+    f"{session}/{deed}" for session in ("policy_node", "teleop_node") for deed in ("pause", "resume", "end", "label")
+]
+_RESET_DONE = "reset_node/reset_done"
 _CAMERA = ("color/image_raw", "color/camera_info", "color/image_policy", "color/metadata")
 UNSEEN = {
     "arm_node": profile(
         publish=MOTION,
         subscribe=("deadman", "robot_mode", "robot_program_running", "external_wrench", "gripper/joint_states"),
     ),
-    "camera_node": profile(publish=[f"{camera}/{topic}" for camera in ("wrist", "front") for topic in _CAMERA]),
+    "camera_node": profile(publish=[f"{camera}/{topic}" for camera in CAMERAS for topic in _CAMERA]),
+    "console_node": profile(
+        publish=("estop", "console_joy"),
+        subscribe=("diagnostics", *_TOLD, *_PICTURES),
+        request=[*(f"arm_node/{deed}" for deed in ("arm", "estop", "hold", "reset")), *_SESSION, _RESET_DONE],
+    ),
+    "prompt": profile(
+        publish=("estop",),
+        subscribe=("session_state", "safety_state"),
+        request=(*(f"arm_node/{deed}" for deed in ("arm", "estop", "hold")), *_SESSION, _RESET_DONE),
+    ),
+    "reset_node": profile(
+        publish=("action", "reset_event"),
+        subscribe=("episode", "executed_action", *_ARM, *_PICTURES),
+        reply=("~/reset_done",),
+        call=("place_scene",),
+        execute=("reset_scene",),
+    ),
+    "reward_node": profile(
+        publish=("reward_state", "task_state"), subscribe=("episode", "success", *_ARM, *_PICTURES), reply=("~/label",)
+    ),
+    "teleop_node": profile(
+        publish=("teleop_action", "estop"),
+        subscribe=("episode", "truth/task_state", *_DEVICES),
+        request=("arm_node/hold", *_SESSION),
+    ),
+    "twin_node": profile(publish=("truth/task_state",), execute=("place_scene",)),
 }
-"""Of robots with other controllers and switches, and of nodes that the twin stands for."""
+"""Of robots with other controllers and switches, of nodes that the twin stands for, and of what runs when asked for: a
+person's device, another judge, a real reset, the console, keys at the prompt."""
 
 COMMON = profile(
     publish=("rosout", "parameter_events", "diagnostics", "~/transition_event"),

@@ -76,6 +76,34 @@ def test_the_running_graph_does_what_the_policy_allows_and_no_node_is_allowed_mo
             )
 
 
+@pytest.mark.ros
+def test_the_policy_allows_what_a_graph_does_where_all_there_is_was_asked_for(domain, tmp_path, checkpoint):
+    pytest.importorskip("rclpy")
+    pytest.importorskip("o2o_msgs", reason="the built workspace is not on the path; run: . scripts/env.sh")
+    from watcher import Watcher
+
+    from o2o_nodes.who_speaks import profile_of
+
+    asked = {"teleop": "joy", "reward": "keys", "reset": "path,ask", "console": True, "console_port": 0}
+    own = {"checkpoint": str(checkpoint), "realtime_factor": 1.0, **asked}
+    told = read_policy(POLICY)
+    supervisor = graph("finetune", tmp_path, {"policy_node": {"schedule": [""]}}, **own)
+    speaks = {
+        "reset_node": profile(publish=["action"]),
+        "console_node": profile(publish=["estop"]),
+        "reward_node": profile(publish=["task_state"]),
+        "teleop_node": profile(publish=["teleop_action"]),
+    }
+    with supervisor, Watcher(domain) as watcher:
+        for name in (process.name for process in supervisor.processes):
+            watcher.until(lambda name=name: name in watcher.node.get_node_names(), 60.0, name)
+        for name, one in speaks.items():
+            watcher.until(lambda n=name, some=one: not some - profile_of(watcher.node, n), 60.0, f"{name}'s {one}")
+        for name in (process.name for process in supervisor.processes):
+            beyond = profile_of(watcher.node, name) - told[name]
+            assert not beyond, f"{name}: {beyond}; add it to UNSEEN, and {REPAIR}"
+
+
 def test_a_node_is_given_its_enclave_where_security_is_switched_on():
     assert enclave_arguments("arm_node", {"ROS_SECURITY_ENABLE": "true"}) == ["--enclave", "/o2o/arm_node"]
     assert enclave_arguments("arm_node", {}) == []
