@@ -20,6 +20,7 @@ from operating.table import found, table
 from operating.work import STAGES, Bench, collect
 
 from o2o_robot.data.provenance import git_revision, machine, versions
+from o2o_robot.errors import O2OError
 from o2o_robot.jsonfile import write_json
 
 OUT = Path(__file__).parent / "results" / "operator.json"
@@ -36,7 +37,7 @@ def main() -> int:
     for seed in [] if chosen.only_table else seeds:
         for arm in ARMS:
             if chosen.arm is None or arm.name in chosen.arm:
-                run(Bench(chosen.data / f"seed{seed}" / arm.name, arm, sizes, seed))
+                attempt(Bench(chosen.data / f"seed{seed}" / arm.name, arm, sizes, seed))
     rows = found(chosen.data, seeds)
     if not rows:
         print("no arm is done yet")
@@ -46,6 +47,14 @@ def main() -> int:
     write_json(OUT, {**facts, "arms": rows})
     draw(rows, OUT.with_suffix(".png"))
     return 0
+
+
+def attempt(bench: Bench) -> None:
+    """An arm whose graph ends early is told and left out: the others are still worth their figures."""
+    try:
+        run(bench)
+    except O2OError as problem:
+        print(f"{bench.folder.name} was not finished: {problem}", flush=True)
 
 
 def run(bench: Bench) -> None:

@@ -60,6 +60,7 @@ RINGS = (
         "o2o_robot.step_memory",
         "o2o_robot.reward",
         "o2o_robot.reset",
+        "o2o_robot.web",
     ),
     (
         "o2o_robot.overlay",

@@ -159,16 +159,16 @@ def _features(encoder: Path | None) -> tuple[Features, str]:
 def _by_hand(console: Console, store: EpisodeStore, labelling: Labelling) -> None:
     """Until Ctrl-C."""
     try:
-        from o2o_robot.labelling.serve import listen, run
+        from o2o_robot.labelling.serve import run
     except ModuleNotFoundError as missing:
         raise ConfigError(f"--page needs {missing.name}: pip install fastapi uvicorn") from None
     from o2o_robot.labelling.session import Session
+    from o2o_robot.web.listening import address, listen
 
     who, token = labelling.who or _login(), secrets.token_urlsafe(24)
     session = Session(store, who=who, clock=_now, probability=read_opinions(store.path))
     with listen(labelling.host, labelling.port) as socket:
-        host = f"[{labelling.host}]" if ":" in labelling.host else labelling.host
-        console.print(f"http://{host}:{socket.getsockname()[1]}/?token={token}")
+        console.print(address(socket, token))
         if labelling.host not in _LOOPBACK:
             console.print("this is not encrypted: use it on a network you trust, or through an ssh tunnel")
         console.print("Ctrl-C ends it; every label is saved as it is given")

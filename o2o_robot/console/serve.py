@@ -1,4 +1,4 @@
-"""The console's web server: a socket of our own, and a thread that answers at it until it is told to end."""
+"""The console's web server: a thread that answers at a socket of ours until it is told to end."""
 
 from __future__ import annotations
 
@@ -9,33 +9,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from o2o_robot.console.messages import MAX_BYTES
-from o2o_robot.errors import ConfigError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 END_WITHIN_S = 3.0
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. A port that is taken gives way to any free one, port 0 asks for that.
-
-    Raises ConfigError where the address is not to be had at all.
-    """
-    if not 0 <= port <= 65535:
-        raise ConfigError(f"console port must be 0 to 65535, got {port}; 0 takes any that is free")
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        try:
-            return socket.create_server((host, port), family=family)
-        except OSError:
-            return socket.create_server((host, 0), family=family)
-    except OSError as problem:
-        raise ConfigError(f"console cannot listen at {host}: {problem.strerror}; 127.0.0.1 is this machine") from None
-
-
-def address(at: socket.socket, token: str) -> str:
-    """What to open in a browser."""
-    host, port = at.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/?token={token}"
 
 
 class Serving:

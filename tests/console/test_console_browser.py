@@ -12,9 +12,10 @@ pytest.importorskip("fastapi", reason="needs fastapi")
 from console_browser import WAIT_MS, Pages, chromium, shows, take_control, told_times
 from console_examples import TOKEN, a_console, a_picture, a_run
 
-from o2o_robot.console.serve import Serving, address, listen
+from o2o_robot.console.serve import Serving
 from o2o_robot.console.server import build_app
 from o2o_robot.safety.reason import Reason
+from o2o_robot.web.listening import address, listen
 
 TOUCH_PX = 48
 
@@ -39,7 +40,7 @@ class Stage:
         self.stop()
 
     def serve(self) -> None:
-        at = listen("127.0.0.1", self._port)
+        at = listen("127.0.0.1", self._port, or_any=True)
         self._port, self.address = at.getsockname()[1], address(at, TOKEN)
         self._serving = Serving(build_app(self.console, TOKEN), at)
         self._serving.__enter__()

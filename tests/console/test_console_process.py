@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from o2o_robot.errors import ConfigError
 from o2o_robot.graph import STORIES
 
 SHARE = Path(__file__).resolve().parents[2] / "launch"
@@ -22,18 +21,3 @@ def test_a_console_is_one_process_more_and_changes_no_other(story):
     assert console.parameters["host"] == "127.0.0.1"
     assert console.restarts > 0
     assert not console.is_session
-
-
-def test_a_port_that_cannot_be_is_named_and_one_that_is_taken_gives_way():
-    pytest.importorskip("uvicorn", reason="needs uvicorn")
-    from o2o_robot.console.serve import address, listen
-
-    with listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with listen("127.0.0.1", port) as other:
-            assert other.getsockname()[1] != port
-            assert address(other, "t") == f"http://127.0.0.1:{other.getsockname()[1]}/?token=t"
-    with pytest.raises(ConfigError, match="must be 0 to 65535, got 99999"):
-        listen("127.0.0.1", 99999)
-    with pytest.raises(ConfigError, match="cannot listen at no-such-host"):
-        listen("no-such-host.invalid", 0)

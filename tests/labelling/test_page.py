@@ -12,7 +12,7 @@ from label_examples import a_store, ended
 
 from o2o_robot.data.labels import Correction, history, read_log
 from o2o_robot.data.store import EpisodeStore
-from o2o_robot.errors import ConfigError, DataError
+from o2o_robot.errors import DataError
 from o2o_robot.labelling.film import MAX_FRAMES, MAX_SIDE_PX, film
 from o2o_robot.labelling.opinions import read_opinions, write_opinions
 from o2o_robot.labelling.session import Session
@@ -20,7 +20,6 @@ from o2o_robot.labelling.session import Session
 fastapi = pytest.importorskip("fastapi")
 testclient = pytest.importorskip("fastapi.testclient")
 
-from o2o_robot.labelling.serve import listen  # noqa: E402
 from o2o_robot.labelling.server import MAX_BODY_BYTES, build_app  # noqa: E402
 
 TOKEN = "right-token"
@@ -246,16 +245,3 @@ def test_opinions_come_back_as_they_were_written_and_a_foreign_file_is_refused(t
         (tmp_path / "opinions.json").write_text(text)
         with pytest.raises(DataError, match=r"opinions\.json"):
             read_opinions(tmp_path)
-
-
-def test_a_port_that_is_taken_or_impossible_is_named():
-    with (
-        listen("127.0.0.1", 0) as taken,
-        pytest.raises(ConfigError, match="try --port 0"),
-        listen("127.0.0.1", taken.getsockname()[1]),
-    ):
-        pass
-    with pytest.raises(ConfigError, match="port must be 0 to 65535, got 99999"), listen("127.0.0.1", 99999):
-        pass
-    with pytest.raises(ConfigError, match="cannot listen at no-such-host"), listen("no-such-host.invalid", 0):
-        pass

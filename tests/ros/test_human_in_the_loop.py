@@ -28,7 +28,8 @@ def anywhere(tmp_path: Path) -> str:
 
 def helped(run_dir: Path, checkpoint: Path, **settings: object) -> Path:
     """A short fine-tuning with the played person beside the policy."""
-    told = {"policy_node": {**FULL_PATIENCE, **QUIET}, "learner_node": QUIET}
+    # weights are taken over between two steps, whenever they come: a run that is to be the same again has none
+    told = {"policy_node": {**FULL_PATIENCE, **QUIET}, "learner_node": {**QUIET, "publish_every": 1_000_000}}
     up = {"warmup_steps": 40, "online_steps": 60, "max_steps": 40, "intervention_share": 0.5, **settings}
     return run_to_end(graph("finetune", run_dir, told, checkpoint=str(checkpoint), teleop="simulated", **up))
 

@@ -66,13 +66,14 @@ class ConsoleNode(HouseNode):
 
     def _serve(self, host: str, port: int) -> None:
         try:
-            from o2o_robot.console.serve import LOOPBACK, Serving, address, listen
+            from o2o_robot.console.serve import LOOPBACK, Serving
             from o2o_robot.console.server import build_app
+            from o2o_robot.web.listening import address, listen
         except ModuleNotFoundError as missing:
             raise ConfigError(f"console_node needs {missing.name}: pip install fastapi uvicorn websockets") from None
         known = read_address(self.run_dir) if self.run_dir else {}
         token = str(known.get("token", "")) or secrets.token_urlsafe(24)
-        at = listen(host, int(known.get("port", port)))
+        at = listen(host, int(known.get("port", port)), or_any=True)
         self._address = address(at, token)
         if self.run_dir is not None:
             write_address(self.run_dir, url=self._address, token=token, port=at.getsockname()[1])
