@@ -58,6 +58,19 @@ def test_a_store_without_known_outcomes_or_without_the_camera_is_refused(tmp_pat
         gather(store, cameras=("side",))
 
 
+def test_what_a_thing_near_the_lens_does_to_the_contrast_is_familiar_as_far_as_training_was_augmented():
+    flat = np.random.default_rng(0).integers(118, 138, (40, 16, 16, 3)).astype(np.uint8)
+    known = ranges({"wrist": flat})
+    assert trouble(known, 16, {"wrist": striped(25)}) == "", "0.1, where 0.01 to 0.02 were seen"
+    assert "contrast" in trouble(known, 16, {"wrist": striped(100)})
+
+
+def striped(height: int) -> np.ndarray:
+    """(16, 16, 3) of the same mean brightness, whatever the stripes' height above and below it."""
+    up = np.where(np.arange(16) % 8 < 4, height, -height)
+    return np.broadcast_to((128 + up)[None, :, None], (16, 16, 3)).astype(np.uint8)
+
+
 def test_frames_like_those_of_training_are_familiar_and_a_dark_a_white_and_a_tinted_one_are_not():
     known = ranges(frames(60, np.arange(60) % 2 == 0, 0))
     fresh = frames(40, np.arange(40) % 2 == 0, 1)
