@@ -175,6 +175,11 @@ def in_order_down(processes: Sequence[Process]) -> list[Process]:
     return sorted(processes, key=lambda process: last.index(process.name) + 1 if process.name in last else 0)
 
 
+def ended_well(exit_code: int | None) -> bool:
+    """0; or SIGINT's own death, of a process that was told to end before it could listen, with nothing begun."""
+    return exit_code in (0, -signal.SIGINT)
+
+
 def how_it_ended(exit_code: int) -> str:
     """In words: a negative code is the signal that killed it."""
     return f"was killed by {signal.Signals(-exit_code).name}" if exit_code < 0 else f"ended with code {exit_code}"

@@ -22,7 +22,7 @@ from o2o_robot import overlay, supervise
 from o2o_robot.errors import GraphError
 from o2o_robot.graph import STORIES, Process
 from o2o_robot.jsonfile import read_json
-from o2o_robot.supervise import Supervisor, in_order_down
+from o2o_robot.supervise import Supervisor, ended_well, in_order_down
 
 GOOD = """
     tell("up")
@@ -267,3 +267,14 @@ def test_what_may_be_restarted_is_what_the_session_keeps_every_step_for_and_noth
         graph = describe(settings(), Path("/share"))
         keepers = {name for process in graph for name in process.parameters.get("step_keepers", [])}
         assert {process.name for process in graph if process.restarts} == keepers <= {"learner_node", "recorder_node"}
+
+
+def test_a_node_that_was_told_to_end_before_it_could_listen_has_ended_well_and_a_killed_one_has_not():
+    assert [ended_well(code) for code in (0, -signal.SIGINT, 1, -signal.SIGKILL, -signal.SIGTERM, None)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]

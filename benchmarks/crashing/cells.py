@@ -7,11 +7,19 @@ from dataclasses import dataclass
 
 from o2o_robot.errors import ConfigError
 
+ASKED_FOR = {
+    "camera_node": {},
+    "reward_node": {"reward": "keys"},
+    "reset_node": {"reset": "path"},
+    "console_node": {"console": True, "console-port": 0},
+}
+"""Node -> the options by which a graph has it; the others are in every graph of theirs."""
+
 PHASES = {
-    "collect": ("twin_node", "arm_node", "recorder_node", "teleop_node", "camera_node"),
-    "evaluate": ("twin_node", "arm_node", "recorder_node", "policy_node", "camera_node"),
-    "warmup": ("twin_node", "arm_node", "recorder_node", "policy_node", "learner_node", "camera_node"),
-    "online": ("twin_node", "arm_node", "recorder_node", "policy_node", "learner_node", "camera_node"),
+    "collect": ("twin_node", "arm_node", "recorder_node", "teleop_node", *ASKED_FOR),
+    "evaluate": ("twin_node", "arm_node", "recorder_node", "policy_node", *ASKED_FOR),
+    "warmup": ("twin_node", "arm_node", "recorder_node", "policy_node", "learner_node", *ASKED_FOR),
+    "online": ("twin_node", "arm_node", "recorder_node", "policy_node", "learner_node", *ASKED_FOR),
 }
 STORY_OF = {"collect": "collect", "evaluate": "evaluate", "warmup": "finetune", "online": "finetune"}
 FAULTS = {

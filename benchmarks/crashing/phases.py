@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crashing.cells import STORY_OF, Cell
+from crashing.cells import ASKED_FOR, STORY_OF, Cell
 from crashing.checkpoint import IMAGE_SIZE, make_checkpoint
 
 MAX_STEPS = 16
@@ -41,9 +41,14 @@ def words(cell: Cell, run_dir: Path, materials: Materials) -> list[str]:
         "evaluate": {"episodes": FOREVER, "checkpoint": materials.checkpoint},
         "finetune": {**warmup, "checkpoint": materials.checkpoint, "eval-episodes": 0},
     }[STORY_OF[cell.phase]]
-    options = [word for name, value in {**common, **own}.items() for word in (f"--{name}", str(value))]
+    asked = ASKED_FOR.get(cell.node, {})
+    options = [word for name, value in {**common, **own, **asked}.items() for word in _option(name, value)]
     story = STORY_OF[cell.phase]
     return [*(["finetune"] if story == "finetune" else ["up", story]), *options]
+
+
+def _option(name: str, value: Any) -> tuple[str, ...]:
+    return (f"--{name}",) if value is True else (f"--{name}", str(value))
 
 
 def words_again(cell: Cell, run_dir: Path, materials: Materials) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from crashing.cells import FREEZE_S, STORY_OF, Cell, right
+from crashing.cells import ASKED_FOR, FREEZE_S, STORY_OF, Cell, right
 from crashing.ears import Ears
 from crashing.graph_run import GraphRun
 from crashing.holding import COMMAND_PERIOD_MS, Held, Moment, commands_after, held, save
@@ -266,5 +266,6 @@ class _Both:
 def _restarts(cell: Cell) -> bool:
     """Whether the graph is configured to start that node again when it dies."""
     settings, describe = STORIES[STORY_OF[cell.phase]]
-    found = {process.name: process for process in describe(settings(), overlay.share())}
+    asked = {name.replace("-", "_"): value for name, value in ASKED_FOR.get(cell.node, {}).items()}
+    found = {process.name: process for process in describe(settings(**asked), overlay.share())}
     return cell.node in found and found[cell.node].restarts > 0

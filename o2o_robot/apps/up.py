@@ -15,7 +15,7 @@ from o2o_robot.flow.keys import LEGEND
 from o2o_robot.flow.prompt import Prompt, my_terminal
 from o2o_robot.graph import STORIES, Process, Up
 from o2o_robot.progress import SessionProgress
-from o2o_robot.supervise import Supervisor
+from o2o_robot.supervise import Supervisor, ended_well
 
 Beside = Callable[[SessionProgress, Prompt | None], None]
 """What an app does besides, ten times a second while the graph runs."""
@@ -46,7 +46,7 @@ def bring_up(
 def run(story: str, up: Up, *, patience_s: float = 0.0, beside: Beside = lambda progress, prompt: None) -> int:
     """Bring up one graph and say where its results are."""
     supervisor = bring_up(story, up, patience_s=patience_s, beside=beside)
-    bad = [node for node in supervisor.facts() if node["exit_code"] != 0]
+    bad = [node for node in supervisor.facts() if not ended_well(node["exit_code"])]
     for node in bad:
         Console(stderr=True).print(f"{node['name']} ended with code {node['exit_code']}; see {up.run_dir}/logs")
     for node in supervisor.facts():

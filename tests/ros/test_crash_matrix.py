@@ -33,6 +33,9 @@ MOST_TELLING = (
     Cell("evaluate", "policy_node", "freeze", lockstep=True),  # a stall of three seconds, after which it goes on
     Cell("online", "learner_node", "kill", lockstep=True),  # while it learns: it is started again
     Cell("collect", "camera_node", "kill"),  # the eyes are gone
+    Cell("collect", "reward_node", "raise", lockstep=True),  # the judge is gone: no episode ends as a failure for it
+    Cell("evaluate", "reset_node", "kill", lockstep=True),  # nobody brings the arm back
+    Cell("online", "console_node", "kill", lockstep=True),  # the page is gone, and nobody waits for it
 )
 TAKEN_UP_AGAIN = ("teleop_node",)  # of the rest the whole matrix says whether they can be; each costs a graph more
 
