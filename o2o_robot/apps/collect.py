@@ -39,7 +39,7 @@ def main(
 ) -> int:
     """Record demonstrations, an MCAP file each, until there are as many as were asked for.
 
-    A person counts down with the terminal, moves, and says how each episode ended: by the device's buttons, by keys, or
+    The prompt counts down, the person moves, and says how each episode ended: by the device's buttons, by keys, or
     in the console. Interrupted (ctrl-C, e-stop), what was recorded stays; --resume goes on from there.
 
     Args:
