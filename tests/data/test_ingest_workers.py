@@ -118,10 +118,10 @@ def test_a_worker_that_dies_costs_its_source_and_nothing_else(bags, alone, tmp_p
 
 
 _STUCK = """
-import signal, sys
+import os, signal, sys
 def trap(event, arguments):
     if event == "open" and "episode_2." in str(arguments[0]):
-        open({fifo!r}, "w").close()
+        os.write(os.open({fifo!r}, os.O_WRONLY), b"." * 1000)
         signal.pause()
 sys.addaudithook(trap)
 """
@@ -136,7 +136,8 @@ class _WhenStuck:
         self.start, self.join = self._thread.start, self._thread.join
 
     def _wait(self, fifo: Path, run_out: Callable[[], None]) -> None:
-        fifo.read_bytes()  # until the trap opens it
+        with fifo.open("rb", buffering=0) as told:  # once the trap has opened it too, however late we are
+            told.read(1)
         if not self._is_cancelled:
             run_out()
 
