@@ -111,10 +111,13 @@ def test_a_twist_that_is_not_repeated_stops_moving_the_arm(client):
     arm = start(client, "servo_twist")
     out = client.node.create_publisher(TwistStamped, "servo_node/delta_twist_cmds", qos.COMMAND)
     client.until(out.get_subscription_count, 10.0, "a listener to twists")
-    start_m = arm.read().tool.position_m
-    out.publish(arm_messages.twist_message(np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0]), arm.stamp_ns, "base"))
-    wait(client, arm, 0.6)
-    stopped_m = arm.read().tool.position_m
+    for _ in range(20):  # on a loaded machine one may come too old to be heeded
+        start_m = arm.read().tool.position_m
+        out.publish(arm_messages.twist_message(np.array([0.0, 0.1, 0.0, 0.0, 0.0, 0.0]), arm.stamp_ns, "base"))
+        wait(client, arm, 0.6)
+        stopped_m = arm.read().tool.position_m
+        if stopped_m[1] - start_m[1] > 0.002:
+            break
     wait(client, arm, 0.4)
     assert 0.002 < stopped_m[1] - start_m[1] < 0.03
     assert np.linalg.norm(arm.read().tool.position_m - stopped_m) < 0.001
