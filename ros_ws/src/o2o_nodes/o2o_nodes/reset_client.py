@@ -10,7 +10,10 @@ from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 
 from o2o_nodes import convert
-from o2o_nodes.node import HouseNode
+from o2o_nodes.node import STEADY, HouseNode
+
+ASK_AGAIN_S = 3.0
+WAIT_S = 0.5  # before a goal is sent again that was refused
 
 
 class ResetClient:
@@ -30,8 +33,7 @@ class ResetClient:
 
     async def to_start(self, seed: int) -> int | None:
         """The stamp of the first observation after the reset; None where it failed, or took too long."""
-        sent = self._client.send_goal_async(ResetScene.Goal(seed=seed), feedback_callback=self._on_feedback)
-        handle = await self._node.wait(sent, self._accept_s)
+        handle = await self._ask(seed)
         if handle is None or not handle.accepted:
             self._node.get_logger().error("reset_scene did not accept the reset")
             return None
@@ -41,6 +43,25 @@ class ResetClient:
             self._node.get_logger().error(f"reset failed: {why}")
             return None
         return convert.stamp_ns(answer.result.stamp)
+
+    async def _ask(self, seed: int) -> Any:
+        """The goal as it was answered; None where nobody did in time.
+
+        A server that has not discovered yet where our answers go loses its first one, and says so to nobody but its own
+        log. So a goal without an answer is sent again; one that is refused then may be so for the first, which is
+        still at work.
+        """
+        deadline_ns, asked = STEADY.now().nanoseconds + int(self._accept_s * 1e9), 0
+        handle = None
+        while STEADY.now().nanoseconds < deadline_ns:
+            sent = self._client.send_goal_async(ResetScene.Goal(seed=seed), feedback_callback=self._on_feedback)
+            handle = await self._node.wait(sent, min(ASK_AGAIN_S, self._accept_s))
+            asked += 1
+            if handle is not None and (handle.accepted or asked == 1):
+                break
+            if handle is not None:
+                await self._node.wait_until(lambda: False, WAIT_S)
+        return handle
 
     def _on_feedback(self, message: Any) -> None:
         self._tell(message.feedback.stage)
